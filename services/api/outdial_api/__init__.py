@@ -1,0 +1,1 @@
+"""The gateway: REST for operators, webhooks and TwiML for Twilio."""

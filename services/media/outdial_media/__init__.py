@@ -1,0 +1,1 @@
+"""The media pod: a Twilio media stream in, a Pipecat conversation behind it."""

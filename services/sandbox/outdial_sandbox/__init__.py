@@ -1,0 +1,1 @@
+"""A telephone network, and the speech and language providers, in a box."""

@@ -1,0 +1,1 @@
+"""The carrier: Twilio's REST, webhooks, TwiML and media streams."""

@@ -1,0 +1,1 @@
+"""Deepgram and Groq, spoken over their own protocols."""

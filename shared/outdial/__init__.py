@@ -1,0 +1,1 @@
+"""Outdial: outbound calling with a voice AI. What every service shares."""

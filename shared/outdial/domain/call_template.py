@@ -1,0 +1,156 @@
+"""A template is a kind of call. These are its parts, as plain values with their defaults.
+
+`operations/parse_template.py` reads YAML or JSON into them and explains what does not fit.
+Durations are in the unit that the name says; cooldowns are seconds.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+ToolName = Literal[
+    "end_call",
+    "record_outcome",
+    "opt_out",
+    "schedule_callback",
+    "transfer_to_human",
+    "wrong_person",
+    "voicemail_reached",
+    "send_digits",
+]
+
+DEFAULT_TOOLS: tuple[ToolName, ...] = (
+    "end_call",
+    "record_outcome",
+    "opt_out",
+    "schedule_callback",
+    "wrong_person",
+    "voicemail_reached",
+)
+
+
+@dataclass(frozen=True)
+class Idle:
+    """What the agent says into silence: one prompt after each `seconds`, then goodbye."""
+
+    seconds: float = 5.0
+    prompts: tuple[str, ...] = ("Hello? Are you still there?", "I can't hear you.")
+    goodbye: str = "I'll try again another time. Goodbye."
+
+
+@dataclass(frozen=True)
+class Agent:
+    """Who speaks, and about what. `greeting` and `prompt` may name variables as `{{name}}`."""
+
+    name: str
+    greeting: str
+    prompt: str
+    first_turn: Literal["agent", "model", "person"] = "agent"
+    idle: Idle = field(default_factory=Idle)
+    max_minutes: float = 5.0
+
+
+@dataclass(frozen=True)
+class Voicemail:
+    """What happens when a machine answers. `script` may name variables."""
+
+    mode: Literal["leave_message", "hang_up"] = "hang_up"
+    script: str = ""
+
+
+@dataclass(frozen=True)
+class Amd:
+    """Answering-machine detection: beside the conversation (async) or not at all."""
+
+    enabled: bool = True
+    timeout_seconds: int = 30
+
+
+@dataclass(frozen=True)
+class Voice:
+    """Which models hear, think and speak."""
+
+    stt: str = "nova-3"
+    llm: str = ""  # empty: GROQ_MODEL
+    tts: str = "aura-2-thalia-en"
+
+
+@dataclass(frozen=True)
+class Turns:
+    """Turn-taking, tuned for 8 kHz telephone speech."""
+
+    vad_threshold: float = 0.6
+    start_ms: int = 100
+    silence_ms: int = 400
+    smart_turn: bool = True
+    smart_turn_max_ms: int = 1200  # the longest wait after a turn that sounds unfinished
+
+
+@dataclass(frozen=True)
+class Cooldowns:
+    """Seconds until the next attempt, by reason."""
+
+    busy: int = 300
+    no_answer: int = 3600
+    declined: int = 3600
+    failed: int = 600
+    canceled: int = 600
+    machine: int = 7200
+    technical_failure: int = 300
+    hung_up: int = 3600
+    silent: int = 3600
+
+
+@dataclass(frozen=True)
+class Retry:
+    """When to call again.
+
+    `max_retries` counts retries after the first attempt over the whole lead; `per_contact` bounds
+    the attempts of one contact (None: only `max_retries` does). Outcomes in `next_contact_on`
+    move to the next contact at once; those in `finish_on` finish the lead; the others in
+    `Cooldowns` retry.
+    """
+
+    max_retries: int = 2
+    per_contact: int | None = None
+    cooldowns: Cooldowns = field(default_factory=Cooldowns)
+    next_contact_on: tuple[str, ...] = ("invalid_number", "wrong_person", "fax")
+    finish_on: tuple[str, ...] = (
+        "completed",
+        "hung_up",
+        "opted_out",
+        "transferred",
+        "voicemail_left",
+    )
+    window_hours: float | None = None  # no attempt later than this after the lead's first one
+    max_callback_days: int = 30  # the furthest day that a person may ask for
+
+
+@dataclass(frozen=True)
+class Hours:
+    """When a person may be called, in their own time. Windows are `HH:MM-HH:MM` per weekday.
+
+    An empty table means every hour of every day.
+    """
+
+    weekdays: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    closed_dates: tuple[str, ...] = ()  # ISO dates
+    require_timezone: bool = False  # refuse numbers whose zone is not known
+
+
+@dataclass(frozen=True)
+class CallTemplate:
+    """One version of a kind of call."""
+
+    slug: str
+    agent: Agent
+    language: str = "en-US"
+    tools: tuple[ToolName, ...] = DEFAULT_TOOLS
+    outcome_schema: dict[str, object] = field(default_factory=lambda: {"type": "object"})
+    voicemail: Voicemail = field(default_factory=Voicemail)
+    amd: Amd = field(default_factory=Amd)
+    voice: Voice = field(default_factory=Voice)
+    turns: Turns = field(default_factory=Turns)
+    retry: Retry = field(default_factory=Retry)
+    hours: Hours = field(default_factory=Hours)
+    recording: bool = True
+    prepare: Literal["none", "light", "full"] = "full"

@@ -1,0 +1,46 @@
+"""What an operation works with: settings, stores, the carrier, and a way to hint at work."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from redis.asyncio import Redis
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from outdial.queueing.hints import Hints
+from outdial.settings import Settings
+from outdial.storage.engine import open_sessions
+from outdial.telephony.twilio_client import TwilioCarrier
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Opened once a process; passed to every operation as its first argument.
+
+    Operations open their own transactions (`async with runtime.sessions.begin() as session`);
+    functions in `storage` take the session and never commit.
+    """
+
+    settings: Settings
+    sessions: async_sessionmaker[AsyncSession]
+    redis: Redis
+    carrier: TwilioCarrier
+    hints: Hints
+
+
+@asynccontextmanager
+async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
+    """Open the stores of `settings`; everything is closed on the way out.
+
+    Nothing connects here: a store that is away is noticed by who needs it.
+    """
+    redis = Redis.from_url(
+        settings.redis_url, decode_responses=True, socket_timeout=5, socket_connect_timeout=3
+    )
+    hints = Hints(settings)
+    try:
+        async with open_sessions(settings.database_url) as sessions:
+            yield Runtime(settings, sessions, redis, TwilioCarrier(settings), hints)
+    finally:
+        hints.close()
+        await redis.aclose()

@@ -1,0 +1,1 @@
+"""The Celery app, task names and dial tokens."""

@@ -1,0 +1,1 @@
+"""Which media pod takes which call."""

@@ -1,0 +1,284 @@
+"""Settings: one typed object, read once at start from the environment or `.env`.
+
+Names that people already have (`TWILIO_*`, `DEEPGRAM_*`, `GROQ_*`, `DATABASE_URL`, `REDIS_URL`,
+`PUBLIC_URL`) keep them; ours begin with `OUTDIAL_`. `load_settings()` is the only door: it raises
+`SettingsError`, whose message is one line a problem, each naming the variable and what to do.
+"""
+
+from functools import cached_property
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AliasChoices,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class SettingsError(Exception):
+    """The environment does not hold a usable set of settings. The message says what to change."""
+
+
+class Settings(BaseSettings):
+    """Every setting of every service. Units stand in the names; times are seconds."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        env_file_encoding="utf-8",
+        extra="ignore",
+        frozen=True,
+        env_ignore_empty=True,
+        populate_by_name=True,
+    )
+
+    # The carrier.
+    twilio_account_sid: str = Field(default="", validation_alias="TWILIO_ACCOUNT_SID")
+    twilio_auth_token: SecretStr = Field(
+        default=SecretStr(""), validation_alias="TWILIO_AUTH_TOKEN"
+    )
+    twilio_phone_number: str = Field(default="", validation_alias="TWILIO_PHONE_NUMBER")
+    twilio_api_base_url: str = Field(
+        default="https://api.twilio.com", validation_alias="TWILIO_API_BASE_URL"
+    )
+
+    # Speech and language.
+    deepgram_api_key: SecretStr = Field(default=SecretStr(""), validation_alias="DEEPGRAM_API_KEY")
+    deepgram_base_url: str = Field(
+        default="https://api.deepgram.com", validation_alias="DEEPGRAM_BASE_URL"
+    )
+    groq_api_key: SecretStr = Field(default=SecretStr(""), validation_alias="GROQ_API_KEY")
+    groq_base_url: str = Field(default="https://api.groq.com", validation_alias="GROQ_BASE_URL")
+    groq_model: str = Field(default="openai/gpt-oss-120b", validation_alias="GROQ_MODEL")
+
+    # Stores.
+    database_url: str = Field(default="", validation_alias="DATABASE_URL")
+    redis_url: str = Field(default="", validation_alias="REDIS_URL")
+
+    # Where the carrier reaches us.
+    public_url: str = Field(
+        default="", validation_alias=AliasChoices("PUBLIC_URL", "LOCAL_SERVER_URL")
+    )
+    fallback_url: str = Field(default="", validation_alias="OUTDIAL_FALLBACK_URL")
+    routing: Literal["dynamic", "static"] = Field(
+        default="dynamic", validation_alias="OUTDIAL_ROUTING"
+    )
+    static_stream_url: str = Field(default="", validation_alias="OUTDIAL_STATIC_STREAM_URL")
+
+    # Secrets of our own: signs stream tokens.
+    secret_key: SecretStr = Field(default=SecretStr(""), validation_alias="OUTDIAL_SECRET_KEY")
+
+    # Pace and limits.
+    calls_per_second: float = Field(default=1.0, gt=0, validation_alias="OUTDIAL_CALLS_PER_SECOND")
+    max_live_calls: int = Field(default=100, ge=1, validation_alias="OUTDIAL_MAX_LIVE_CALLS")
+
+    # Numbers that fit together (docs/architecture.md, "Times"): start refuses a set that does not.
+    claim_lease_seconds: Seconds = Field(default=30, validation_alias="OUTDIAL_CLAIM_LEASE_SECONDS")
+    post_timeout_seconds: Seconds = Field(
+        default=10, validation_alias="OUTDIAL_POST_TIMEOUT_SECONDS"
+    )
+    post_too_late_seconds: Seconds = Field(
+        default=2, validation_alias="OUTDIAL_POST_TOO_LATE_SECONDS"
+    )
+    unknown_after_seconds: Seconds = Field(
+        default=15, validation_alias="OUTDIAL_UNKNOWN_AFTER_SECONDS"
+    )
+    unknown_spent_after_seconds: Seconds = Field(
+        default=600, validation_alias="OUTDIAL_UNKNOWN_SPENT_AFTER_SECONDS"
+    )
+    ring_timeout_seconds: int = Field(
+        default=30, ge=5, le=600, validation_alias="OUTDIAL_RING_TIMEOUT_SECONDS"
+    )
+    silent_attempt_seconds: Seconds = Field(
+        default=60, validation_alias="OUTDIAL_SILENT_ATTEMPT_SECONDS"
+    )
+    heartbeat_seconds: Seconds = Field(default=1, validation_alias="OUTDIAL_HEARTBEAT_SECONDS")
+    pod_out_after_seconds: Seconds = Field(
+        default=3, validation_alias="OUTDIAL_POD_OUT_AFTER_SECONDS"
+    )
+    live_slot_lease_seconds: Seconds = Field(
+        default=5, validation_alias="OUTDIAL_LIVE_SLOT_LEASE_SECONDS"
+    )
+    hold_seconds: Seconds = Field(default=3, validation_alias="OUTDIAL_HOLD_SECONDS")
+    hold_times: int = Field(default=3, ge=1, validation_alias="OUTDIAL_HOLD_TIMES")
+    resumes: int = Field(default=2, ge=0, validation_alias="OUTDIAL_RESUMES")
+    closing_pass_seconds: Seconds = Field(
+        default=8, validation_alias="OUTDIAL_CLOSING_PASS_SECONDS"
+    )
+    settle_anyway_seconds: Seconds = Field(
+        default=15, validation_alias="OUTDIAL_SETTLE_ANYWAY_SECONDS"
+    )
+    store_patience_seconds: Seconds = Field(
+        default=0.3, validation_alias="OUTDIAL_STORE_PATIENCE_SECONDS"
+    )
+
+    # A media pod.
+    pod_id: str = Field(default="pod-1", validation_alias="OUTDIAL_POD_ID")
+    pod_slots: int = Field(default=8, ge=1, validation_alias="OUTDIAL_POD_SLOTS")
+    pod_public_url: str = Field(default="", validation_alias="OUTDIAL_POD_PUBLIC_URL")
+
+    # Listening addresses, logs, files.
+    host: str = Field(default="127.0.0.1", validation_alias="OUTDIAL_HOST")
+    port: int = Field(default=8000, ge=0, le=65535, validation_alias="OUTDIAL_PORT")
+    log_format: Literal["json", "text"] = Field(
+        default="json", validation_alias="OUTDIAL_LOG_FORMAT"
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", validation_alias="OUTDIAL_LOG_LEVEL"
+    )
+
+    @field_validator(
+        "public_url",
+        "fallback_url",
+        "twilio_api_base_url",
+        "deepgram_base_url",
+        "groq_base_url",
+        "pod_public_url",
+        "static_stream_url",
+    )
+    @classmethod
+    def _url(cls, value: str) -> str:
+        if not value:
+            return value
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https", "ws", "wss"} or not parts.netloc:
+            raise ValueError("is not a URL: write it with its scheme, like https://host.example")
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _times_fit(self) -> Self:
+        problems = [text for holds, text in _fits(self) if not holds]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    @property
+    def time_limit_margin_seconds(self) -> int:
+        """Added to a template's longest call to make Twilio's `TimeLimit`."""
+        return 120
+
+    @property
+    def reserved_slot_lease_seconds(self) -> float:
+        """How long a slot may stay reserved for a phone that rings."""
+        return self.post_timeout_seconds + self.ring_timeout_seconds + 20
+
+    @cached_property
+    def stream_secret(self) -> bytes:
+        """The key that signs stream tokens: the setting, or one derived from the auth token."""
+        secret = self.secret_key.get_secret_value() or self.twilio_auth_token.get_secret_value()
+        return f"outdial-stream:{secret}".encode()
+
+
+def _fits(s: Settings) -> list[tuple[bool, str]]:
+    """Pairs of (holds, what to change when it does not)."""
+    return [
+        (
+            s.post_too_late_seconds < s.post_timeout_seconds,
+            "OUTDIAL_POST_TOO_LATE_SECONDS must be less than OUTDIAL_POST_TIMEOUT_SECONDS",
+        ),
+        (
+            s.unknown_after_seconds > s.post_timeout_seconds + s.post_too_late_seconds,
+            "OUTDIAL_UNKNOWN_AFTER_SECONDS must be more than OUTDIAL_POST_TIMEOUT_SECONDS + "
+            "OUTDIAL_POST_TOO_LATE_SECONDS",
+        ),
+        (
+            s.unknown_spent_after_seconds > s.unknown_after_seconds + s.ring_timeout_seconds,
+            "OUTDIAL_UNKNOWN_SPENT_AFTER_SECONDS must be more than OUTDIAL_UNKNOWN_AFTER_SECONDS "
+            "+ OUTDIAL_RING_TIMEOUT_SECONDS",
+        ),
+        (
+            s.pod_out_after_seconds >= 2 * s.heartbeat_seconds,
+            "OUTDIAL_POD_OUT_AFTER_SECONDS must be at least twice OUTDIAL_HEARTBEAT_SECONDS",
+        ),
+        (
+            s.live_slot_lease_seconds > s.pod_out_after_seconds,
+            "OUTDIAL_LIVE_SLOT_LEASE_SECONDS must be more than OUTDIAL_POD_OUT_AFTER_SECONDS",
+        ),
+        (
+            s.settle_anyway_seconds > s.closing_pass_seconds,
+            "OUTDIAL_SETTLE_ANYWAY_SECONDS must be more than OUTDIAL_CLOSING_PASS_SECONDS",
+        ),
+        (
+            s.silent_attempt_seconds > s.ring_timeout_seconds,
+            "OUTDIAL_SILENT_ATTEMPT_SECONDS must be more than OUTDIAL_RING_TIMEOUT_SECONDS",
+        ),
+    ]
+
+
+REQUIRED: dict[str, tuple[str, ...]] = {
+    "api": ("database_url", "redis_url", "public_url", "twilio_account_sid", "twilio_auth_token"),
+    "workers": (
+        "database_url",
+        "redis_url",
+        "public_url",
+        "twilio_account_sid",
+        "twilio_auth_token",
+    ),
+    "media": (
+        "database_url",
+        "redis_url",
+        "pod_public_url",
+        "twilio_auth_token",
+        "deepgram_api_key",
+        "groq_api_key",
+    ),
+    "cli": (),
+}
+"""What each service cannot start without."""
+
+_HINTS: dict[str, str] = {
+    "database_url": "postgresql://user:password@host:5432/outdial",
+    "redis_url": "redis://host:6379/0",
+    "public_url": "the https address at which Twilio reaches this gateway",
+    "twilio_account_sid": "the Account SID (AC...) from the Twilio console",
+    "twilio_auth_token": "the Auth Token from the Twilio console",
+    "deepgram_api_key": "an API key from the Deepgram console",
+    "groq_api_key": "an API key from the Groq console",
+    "pod_public_url": "the wss address at which Twilio reaches this pod",
+}
+
+
+def variable_name(field: str) -> str:
+    """The environment variable that sets `field`."""
+    alias = Settings.model_fields[field].validation_alias
+    return str(alias.choices[0]) if isinstance(alias, AliasChoices) else str(alias or field)
+
+
+def load_settings(service: str = "cli") -> Settings:
+    """Read and check the settings of `service` (a key of `REQUIRED`).
+
+    Raises:
+        SettingsError: one line for each missing or malformed variable.
+
+    """
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        raise SettingsError(
+            "\n".join(_explain(e["loc"], e["msg"]) for e in error.errors())
+        ) from None
+    missing = [name for name in REQUIRED[service] if not _text(getattr(settings, name))]
+    if missing:
+        raise SettingsError(
+            "\n".join(f"{variable_name(n)} is not set: give it {_HINTS[n]}" for n in missing)
+        )
+    return settings
+
+
+def _explain(location: tuple[int | str, ...], message: str) -> str:
+    text = message.removeprefix("Value error, ")
+    if not location:
+        return text
+    field = str(location[0])
+    name = variable_name(field) if field in Settings.model_fields else field
+    return f"{name}: {text}"
+
+
+def _text(value: object) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)

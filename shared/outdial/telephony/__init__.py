@@ -1,0 +1,1 @@
+"""Twilio: the REST adapter, signatures, TwiML."""
