@@ -1,0 +1,55 @@
+# Outdial. `make help` lists what there is.
+# Needs Python 3.11 or newer, pip and make; everything else is set up here, under .venv/ and var/.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+ONLY ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test test-unit lint format lock clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: $(READY) ## Make the virtual environment from the lock (the other commands do it by themselves)
+
+# The lock is installed with its hashes; the project itself is linked in place.
+$(READY): requirements.lock pyproject.toml
+	@echo "Setting up $(VENV): about 150 locked wheels, a minute or two the first time."
+	@$(PYTHON) -c 'import sys; sys.exit("Outdial needs Python 3.11 or newer, this is " + sys.version.split()[0] + ": set PYTHON=python3.11") if sys.version_info < (3, 11) else None'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@touch $@
+
+demo: $(READY) ## Run a campaign in the sandbox: three minutes, no account
+	@$(BIN)/outdial demo
+
+up: $(READY) ## Run Outdial with the sandbox until Ctrl-C (for real calls: .venv/bin/outdial up)
+	@$(BIN)/outdial up --sandbox
+
+test: $(READY) ## Every test except the long ones
+	@echo "Running the tests; those of the running stack bring it up once."
+	@$(BIN)/pytest -n 2 --dist loadgroup -m "not chaos" $(if $(ONLY),-k "$(ONLY)")
+
+test-unit: $(READY) ## The rules only: seconds, no sockets
+	@$(BIN)/pytest tests/unit tests/property
+
+lint: $(READY) ## Format, lint, types, import layers, lock
+	@$(BIN)/ruff format --check --quiet . || { echo "run 'make format'"; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache | tail -n 3
+	@! grep -nE 'https?://|--(extra-)?index-url|file:' requirements.lock || { echo "requirements.lock names an index: run 'make lock'"; exit 1; }
+
+format: $(READY) ## Format the code and mend what ruff can mend
+	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format --quiet .
+
+lock: $(READY) ## Resolve pyproject.toml anew into requirements.lock
+	@$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements.lock
+
+clean: ## Remove what was set up and written (.venv, var)
+	@rm -rf $(VENV) var
