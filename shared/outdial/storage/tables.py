@@ -1,6 +1,7 @@
 """The schema. Every table, with the constraints that hold what a constraint can hold.
 
-Times are `timestamptz`; ids are UUIDs made by the caller, except for events, which are numbered.
+Times are `timestamptz`; ids are UUIDs made by the caller (`storage.ids`), except for events, which
+are numbered.
 """
 
 import uuid
@@ -25,6 +26,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from outdial.storage.ids import new_id
+
 Json = dict[str, Any]
 
 
@@ -43,7 +46,7 @@ class Base(DeclarativeBase):
     type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads it from the class
         datetime: DateTime(timezone=True),
         str: Text(),
-        Json: JSONB(),
+        Json: JSONB(none_as_null=True),
         uuid.UUID: UUID(as_uuid=True),
     }
 
@@ -54,7 +57,7 @@ class Template(Base):
     __tablename__ = "templates"
     __table_args__ = (UniqueConstraint("slug", "version"),)
 
-    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
     slug: Mapped[str]
     version: Mapped[int]
     body: Mapped[Json]
@@ -69,7 +72,7 @@ class Campaign(Base):
         CheckConstraint("status IN ('draft', 'running', 'paused', 'canceled')", name="status"),
     )
 
-    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
     name: Mapped[str] = mapped_column(unique=True)
     template_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("templates.id"))
     status: Mapped[str] = mapped_column(server_default="draft")
@@ -100,9 +103,10 @@ class Lead(Base):
             "id",
             postgresql_where=sql("state IN ('backlog', 'retry') AND held_at IS NULL"),
         ),
+        Index(None, "campaign_id", "id"),  # pages of a campaign's leads
     )
 
-    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
     campaign_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("campaigns.id"))
     template_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("templates.id"))
     external_id: Mapped[str | None]
@@ -117,7 +121,10 @@ class Lead(Base):
     not_before: Mapped[datetime | None]
     expires_at: Mapped[datetime | None]
     held_at: Mapped[datetime | None]
-    live_attempt_id: Mapped[uuid.UUID | None]
+    live_attempt_id: Mapped[uuid.UUID | None] = mapped_column(
+        # Leads and attempts point at each other: checked at commit, whoever comes first.
+        ForeignKey("attempts.id", use_alter=True, deferrable=True, initially="DEFERRED")
+    )
     unspent_tries: Mapped[int] = mapped_column(server_default="0")  # backs off on its own
     refusal: Mapped[str | None]  # why it was not dialed when it last came up
     refused_at: Mapped[datetime | None]
@@ -133,7 +140,7 @@ class Contact(Base):
     __tablename__ = "contacts"
     __table_args__ = (UniqueConstraint("lead_id", "position"), Index(None, "phone"))
 
-    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
     lead_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("leads.id", ondelete="CASCADE"))
     position: Mapped[int]
     phone: Mapped[str]  # E.164
@@ -184,9 +191,10 @@ class Attempt(Base):
         Index("ix_attempts_live_state", "state", postgresql_where=sql("state <> 'ended'")),
         Index(None, "lead_id", "queued_at"),
         Index(None, "phone", "queued_at"),
+        Index(None, "campaign_id", "id"),
     )
 
-    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
     direction: Mapped[str] = mapped_column(server_default="outbound")
     lead_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("leads.id"))
     contact_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("contacts.id"))
@@ -223,7 +231,7 @@ class Leg(Base):
 
     __tablename__ = "legs"
 
-    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
     attempt_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("attempts.id"), index=True)
     role: Mapped[str]
     phone: Mapped[str]
@@ -343,7 +351,7 @@ class ApiKey(Base):
     __tablename__ = "api_keys"
     __table_args__ = (CheckConstraint("role IN ('viewer', 'operator', 'admin')", name="role"),)
 
-    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
     name: Mapped[str]
     role: Mapped[str]
     prefix: Mapped[str]  # shown in lists

@@ -1,0 +1,60 @@
+"""The way to Postgres: a pool of async sessions, and the schema's migrations."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import URL, NullPool, create_engine, make_url, text
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+# Any number that nothing else locks: two processes that upgrade at once do it one after the other.
+_UPGRADE_LOCK = 0x0D1A1
+_CONNECT = {"connect_timeout": 5, "options": "-c timezone=UTC"}
+
+
+def database(database_url: str) -> URL:
+    """`database_url` for SQLAlchemy over psycopg 3, whichever driver it names."""
+    return make_url(database_url).set(drivername="postgresql+psycopg")
+
+
+@asynccontextmanager
+async def open_sessions(
+    database_url: str, pool_size: int = 10
+) -> AsyncIterator[async_sessionmaker[AsyncSession]]:
+    """A maker of sessions over a pool that is closed on the way out. Nothing connects yet."""
+    engine = create_async_engine(
+        database(database_url),
+        connect_args=_CONNECT,
+        max_overflow=pool_size,
+        pool_pre_ping=True,
+        pool_size=pool_size,
+        pool_timeout=10,
+    )
+    try:
+        yield async_sessionmaker(engine, expire_on_commit=False)
+    finally:
+        await engine.dispose()
+
+
+def upgrade(database_url: str, revision: str = "head") -> None:
+    """Bring the schema up to `revision`."""
+    _migrate(database_url, command.upgrade, revision)
+
+
+def downgrade(database_url: str, revision: str) -> None:
+    """Take the schema back to `revision`; `base` takes everything away."""
+    _migrate(database_url, command.downgrade, revision)
+
+
+def _migrate(database_url: str, run: Callable[[Config, str], None], revision: str) -> None:
+    engine = create_engine(database(database_url), connect_args=_CONNECT, poolclass=NullPool)
+    with engine.begin() as connection:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _UPGRADE_LOCK})
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+        config.attributes["connection"] = connection
+        run(config, revision)

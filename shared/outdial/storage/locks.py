@@ -1,0 +1,40 @@
+"""Advisory locks, held until the transaction ends.
+
+Everybody takes locks in one order, so that nobody waits in a circle: account, import, number, lead
+row, attempt row.
+"""
+
+import uuid
+from collections.abc import Iterable
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+_ACCOUNT, _IMPORT, _NUMBER = 1, 2, 3
+_LOCK = text("SELECT pg_advisory_xact_lock(:kind, hashtext(:key))")
+# Ordered by the hash that is locked, not by the number: two numbers may share one.
+_LOCK_NUMBERS = text(
+    "SELECT pg_advisory_xact_lock(:kind, key) FROM ("
+    "SELECT DISTINCT hashtext(phone) AS key FROM unnest(CAST(:phones AS text[])) AS phone "
+    "ORDER BY key) AS keys"
+)
+
+
+async def lock_account(session: AsyncSession, account: str) -> None:
+    """Serialise claims: limits are counted under this lock."""
+    await session.execute(_LOCK, {"kind": _ACCOUNT, "key": account})
+
+
+async def lock_import(session: AsyncSession, campaign_id: uuid.UUID) -> None:
+    """Serialise imports into a campaign, so that an external id is looked up once and holds."""
+    await session.execute(_LOCK, {"kind": _IMPORT, "key": str(campaign_id)})
+
+
+async def lock_number(session: AsyncSession, phone: str) -> None:
+    """Dialing a number and suppressing it exclude each other."""
+    await session.execute(_LOCK, {"kind": _NUMBER, "key": phone})
+
+
+async def lock_numbers(session: AsyncSession, phones: Iterable[str]) -> None:
+    """`lock_number` for several, in an order that everybody shares."""
+    await session.execute(_LOCK_NUMBERS, {"kind": _NUMBER, "phones": list(phones)})

@@ -1,0 +1,1 @@
+"""Alembic's folder; `storage.engine.upgrade` and `downgrade` run it."""
