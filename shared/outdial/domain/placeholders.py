@@ -1,0 +1,69 @@
+"""Variables in a template's texts: `{{name}}`, spaces allowed inside the braces.
+
+Every text that is spoken or prompted is filled here, and the same reading decides at import which
+variables a lead must bring: what is accepted can be said.
+"""
+
+import re
+from collections.abc import Mapping
+
+from outdial.domain.call_template import CallTemplate
+
+PLACEHOLDER = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
+
+CONTACT_VARIABLES: frozenset[str] = frozenset({"name", "phone"})
+"""Filled from the contact who is called, when the lead's own variables do not name them."""
+
+
+def names_in(text: str) -> frozenset[str]:
+    """The variables that `text` asks for."""
+    return frozenset(PLACEHOLDER.findall(text))
+
+
+def malformed_in(text: str) -> str | None:
+    """The first brace pair that is no placeholder, with what follows it; None if all are well."""
+    rest = PLACEHOLDER.sub("", text)
+    found = re.search(r"\{\{|\}\}", rest)
+    return rest[found.start() : found.start() + 20] if found else None
+
+
+def fill(text: str, values: Mapping[str, object]) -> str:
+    """`text` with every variable replaced; one without a value leaves nothing behind.
+
+    Import refuses leads that lack a variable, so a missing one here is not said aloud as braces.
+    """
+    return PLACEHOLDER.sub(lambda match: _spoken(values.get(match.group(1))), text)
+
+
+def values_for(
+    variables: Mapping[str, object], name: str | None, phone: str | None
+) -> dict[str, object]:
+    """What a template may name on a call to this contact; a variable of the lead comes first."""
+    contact: dict[str, object] = {"name": name or "", "phone": phone or ""}
+    return contact | {key: value for key, value in variables.items() if value not in (None, "")}
+
+
+def texts_of(template: CallTemplate) -> dict[str, str]:
+    """Every text of a template in which variables are filled, by its path."""
+    agent = template.agent
+    prompts = {f"agent.idle.prompts.{n}": text for n, text in enumerate(agent.idle.prompts)}
+    return {
+        "agent.greeting": agent.greeting,
+        "agent.prompt": agent.prompt,
+        **prompts,
+        "agent.idle.goodbye": agent.idle.goodbye,
+        "voicemail.script": template.voicemail.script,
+    }
+
+
+def variables_of(template: CallTemplate) -> frozenset[str]:
+    """The variables that a lead of this template must bring."""
+    return frozenset().union(*(names_in(text) for text in texts_of(template).values()))
+
+
+def _spoken(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
