@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-_ACCOUNT, _IMPORT, _NUMBER = 1, 2, 3
+_ACCOUNT, _IMPORT, _NUMBER, _TEMPLATE = 1, 2, 3, 4
 _LOCK = text("SELECT pg_advisory_xact_lock(:kind, hashtext(:key))")
 # Ordered by the hash that is locked, not by the number: two numbers may share one.
 _LOCK_NUMBERS = text(
@@ -28,6 +28,11 @@ async def lock_account(session: AsyncSession, account: str) -> None:
 async def lock_import(session: AsyncSession, campaign_id: uuid.UUID) -> None:
     """Serialise imports into a campaign, so that an external id is looked up once and holds."""
     await session.execute(_LOCK, {"kind": _IMPORT, "key": str(campaign_id)})
+
+
+async def lock_template(session: AsyncSession, slug: str) -> None:
+    """Serialise the versions of a template."""
+    await session.execute(_LOCK, {"kind": _TEMPLATE, "key": slug})
 
 
 async def lock_number(session: AsyncSession, phone: str) -> None:

@@ -1,0 +1,208 @@
+"""Queries on attempts. What moves one is a compare-and-set: the loser sees False."""
+
+import uuid
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from outdial.domain.attempt_state import AttemptState, Plan, StopReason
+from outdial.storage.tables import Attempt
+
+IS_LIVE = Attempt.state != AttemptState.ENDED
+IS_OUTBOUND = Attempt.direction == "outbound"
+
+
+async def insert_queued(
+    session: AsyncSession, attempts: Iterable[dict[str, object]]
+) -> set[uuid.UUID]:
+    """Write claimed attempts (column to value, `id` and `phone` among them); ids of those written.
+
+    One whose lead, number or branch has a live attempt is left out. Ordered by number, so that two
+    claims at once do not wait for each other in a circle.
+    """
+    rows = sorted(attempts, key=lambda row: str(row["phone"]))
+    if not rows:
+        return set()
+    written = await session.scalars(
+        insert(Attempt).values(rows).on_conflict_do_nothing().returning(Attempt.id)
+    )
+    return set(written)
+
+
+async def get(session: AsyncSession, attempt_id: uuid.UUID) -> Attempt | None:
+    """One attempt."""
+    return await session.get(Attempt, attempt_id)
+
+
+async def lock(session: AsyncSession, attempt_id: uuid.UUID) -> Attempt | None:
+    """One attempt, locked until the transaction ends and read afresh."""
+    return await session.get(Attempt, attempt_id, with_for_update=True, populate_existing=True)
+
+
+async def of_lead(session: AsyncSession, lead_id: uuid.UUID) -> list[Attempt]:
+    """Every attempt of a lead, the oldest first."""
+    return list(
+        await session.scalars(
+            select(Attempt)
+            .where(Attempt.lead_id == lead_id)
+            .order_by(Attempt.queued_at, Attempt.id)
+        )
+    )
+
+
+async def lock_live_of_number(session: AsyncSession, phone: str) -> list[Attempt]:
+    """The live outbound attempts to a number (one, or none), locked."""
+    return list(
+        await session.scalars(
+            select(Attempt)
+            .where(Attempt.phone == phone, IS_OUTBOUND, IS_LIVE)
+            .with_for_update()
+            .execution_options(populate_existing=True)
+        )
+    )
+
+
+async def live(session: AsyncSession, *, campaign_id: uuid.UUID | None = None) -> list[Attempt]:
+    """Every live attempt, of one campaign or of all."""
+    query = select(Attempt).where(IS_LIVE)
+    if campaign_id is not None:
+        query = query.where(Attempt.campaign_id == campaign_id)
+    return list(await session.scalars(query))
+
+
+async def count_live(session: AsyncSession) -> dict[uuid.UUID | None, int]:
+    """How many calls are live in each campaign (None: inbound ones that belong to none)."""
+    rows = await session.execute(
+        select(Attempt.campaign_id, func.count()).where(IS_LIVE).group_by(Attempt.campaign_id)
+    )
+    return dict(rows.tuples().all())
+
+
+async def count_queued(session: AsyncSession) -> int:
+    """How many attempts wait for a dial token."""
+    return (
+        await session.scalar(
+            select(func.count()).select_from(Attempt).where(Attempt.state == AttemptState.QUEUED)
+        )
+        or 0
+    )
+
+
+async def in_states(
+    session: AsyncSession, states: Sequence[AttemptState], *, limit: int = 1000
+) -> list[Attempt]:
+    """Attempts in these (live) states, the oldest first."""
+    return list(
+        await session.scalars(
+            select(Attempt)
+            .where(Attempt.state.in_(states), IS_LIVE)
+            .order_by(Attempt.queued_at)
+            .limit(limit)
+        )
+    )
+
+
+async def expired_claims(session: AsyncSession, limit: int = 1000) -> list[uuid.UUID]:
+    """Queued attempts whose claim ran out, by the database's clock."""
+    return list(
+        await session.scalars(
+            select(Attempt.id)
+            .where(
+                Attempt.state == AttemptState.QUEUED,
+                Attempt.claim_expires_at < func.clock_timestamp(),
+            )
+            .limit(limit)
+        )
+    )
+
+
+async def mark_hinted(session: AsyncSession, attempt_id: uuid.UUID, seen: datetime | None) -> bool:
+    """Take the right to publish a queued attempt again; `seen` is its `hinted_at` as read."""
+    return await _change(
+        session,
+        attempt_id,
+        Attempt.state == AttemptState.QUEUED,
+        Attempt.hinted_at.is_not_distinct_from(seen),
+        hinted_at=func.clock_timestamp(),
+    )
+
+
+async def begin_dialing(session: AsyncSession, attempt_id: uuid.UUID) -> bool:
+    """`queued → dialing`, with the moment of intent: exactly one caller ever sees True."""
+    return await _change(
+        session,
+        attempt_id,
+        Attempt.state == AttemptState.QUEUED,
+        Attempt.stop_reason.is_(None),
+        state=AttemptState.DIALING,
+        intent_at=func.clock_timestamp(),
+        claim_expires_at=None,
+    )
+
+
+async def bind_sid(session: AsyncSession, attempt_id: uuid.UUID, call_sid: str) -> bool:
+    """Bind the carrier's call; True also if this very call is bound already."""
+    return await _change(
+        session,
+        attempt_id,
+        Attempt.call_sid.is_(None) | (Attempt.call_sid == call_sid),
+        call_sid=call_sid,
+        heard_at=func.clock_timestamp(),
+    )
+
+
+async def change_plan(
+    session: AsyncSession, attempt_id: uuid.UUID, current: Plan, to: Plan
+) -> bool:
+    """Commit what the call does next; one winner, and only while it is live."""
+    return await _change(session, attempt_id, IS_LIVE, Attempt.plan == current, plan=to)
+
+
+async def next_stream(session: AsyncSession, attempt_id: uuid.UUID, stream_no: int) -> bool:
+    """Go from stream `stream_no` to the one after it; one winner for each."""
+    return await _change(
+        session, attempt_id, IS_LIVE, Attempt.stream_no == stream_no, stream_no=stream_no + 1
+    )
+
+
+async def assign_pod(session: AsyncSession, attempt_id: uuid.UUID, pod: str, boot_id: str) -> bool:
+    """Write which pod, in which life of it, speaks on a live attempt."""
+    return await _change(session, attempt_id, IS_LIVE, pod=pod, boot_id=boot_id)
+
+
+async def stop(session: AsyncSession, attempt_id: uuid.UUID, reason: StopReason) -> bool:
+    """Write why we end a live attempt; the first reason stays."""
+    return await _change(
+        session, attempt_id, IS_LIVE, Attempt.stop_reason.is_(None), stop_reason=reason
+    )
+
+
+async def _change(
+    session: AsyncSession, attempt_id: uuid.UUID, *conditions: ColumnElement[bool], **values: object
+) -> bool:
+    changed = await session.scalar(
+        update(Attempt)
+        .where(Attempt.id == attempt_id, *conditions)
+        .values(**values)
+        .returning(Attempt.id)
+    )
+    return changed is not None
+
+
+async def page(
+    session: AsyncSession,
+    *,
+    before: uuid.UUID | None = None,
+    limit: int = 100,
+    campaign_id: uuid.UUID | None = None,
+) -> list[Attempt]:
+    """A page of attempts, the newest first."""
+    query = select(Attempt).order_by(Attempt.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(Attempt.id < before)
+    if campaign_id is not None:
+        query = query.where(Attempt.campaign_id == campaign_id)
+    return list(await session.scalars(query))

@@ -1,0 +1,73 @@
+"""Queries on call events, and on the list of those that no settling has read yet."""
+
+import uuid
+from collections.abc import Iterable
+from datetime import timedelta
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from outdial.domain.call_events import Event, Source
+from outdial.storage.tables import CallEvent, Unsettled
+
+
+async def append(session: AsyncSession, attempt_id: uuid.UUID, event: Event) -> int | None:
+    """Write a fact, to be settled; its number, or None if it was known."""
+    number = await session.scalar(
+        insert(CallEvent)
+        .values(
+            attempt_id=attempt_id,
+            source=event.source,
+            kind=event.kind,
+            dedupe_key=event.dedupe_key,
+            call_sid=event.call_sid,
+            payload=dict(event.payload),
+            occurred_at=event.occurred_at,
+        )
+        .on_conflict_do_nothing()
+        .returning(CallEvent.id)
+    )
+    if number is not None:
+        await session.execute(insert(Unsettled).values(event_id=number, attempt_id=attempt_id))
+    return number
+
+
+async def of_attempt(session: AsyncSession, attempt_id: uuid.UUID) -> list[CallEvent]:
+    """Every event of an attempt, as they arrived."""
+    return list(
+        await session.scalars(
+            select(CallEvent).where(CallEvent.attempt_id == attempt_id).order_by(CallEvent.id)
+        )
+    )
+
+
+def as_event(row: CallEvent) -> Event:
+    """The row as the rules see it."""
+    return Event(
+        source=Source(row.source),
+        kind=row.kind,
+        dedupe_key=row.dedupe_key,
+        occurred_at=row.occurred_at,
+        call_sid=row.call_sid,
+        payload=row.payload,
+    )
+
+
+async def unsettled_attempts(
+    session: AsyncSession, older_than: timedelta, limit: int = 500
+) -> list[uuid.UUID]:
+    """Attempts with events that have waited for longer than `older_than`, the oldest first."""
+    rows = await session.execute(
+        select(Unsettled.attempt_id)
+        .where(Unsettled.created_at < func.clock_timestamp() - older_than)
+        .group_by(Unsettled.attempt_id)
+        .order_by(func.min(Unsettled.event_id))
+        .limit(limit)
+    )
+    return list(rows.scalars())
+
+
+async def mark_settled(session: AsyncSession, event_ids: Iterable[int]) -> None:
+    """Take exactly these off the list: one that came meanwhile stays on it."""
+    await session.execute(delete(Unsettled).where(Unsettled.event_id.in_(list(event_ids))))

@@ -1,0 +1,61 @@
+"""Queries on campaigns."""
+
+import uuid
+from collections.abc import Iterable
+
+from sqlalchemy import exists, func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from outdial.storage.leads import IS_DUE
+from outdial.storage.tables import Campaign, Lead
+
+
+async def get(session: AsyncSession, campaign_id: uuid.UUID) -> Campaign | None:
+    """One campaign."""
+    return await session.get(Campaign, campaign_id)
+
+
+async def by_name(session: AsyncSession, name: str) -> Campaign | None:
+    """The campaign of this name."""
+    found: Campaign | None = await session.scalar(select(Campaign).where(Campaign.name == name))
+    return found
+
+
+async def change_status(
+    session: AsyncSession, campaign_id: uuid.UUID, allowed: Iterable[str], to: str
+) -> bool:
+    """Move a campaign from one of `allowed` to `to`; False if it stands elsewhere."""
+    stamps: dict[str, object] = {}
+    if to == "running":
+        stamps["started_at"] = func.coalesce(Campaign.started_at, func.now())
+    elif to == "canceled":
+        stamps["canceled_at"] = func.now()
+    changed = await session.scalar(
+        update(Campaign)
+        .where(Campaign.id == campaign_id, Campaign.status.in_(list(allowed)))
+        .values(status=to, **stamps)
+        .returning(Campaign.id)
+    )
+    return changed is not None
+
+
+async def with_due_leads(session: AsyncSession) -> list[Campaign]:
+    """Running campaigns in which a lead's time has come."""
+    due = exists().where(
+        Lead.campaign_id == Campaign.id, IS_DUE, Lead.next_attempt_at <= func.now()
+    )
+    return list(
+        await session.scalars(
+            select(Campaign).where(Campaign.status == "running", due).order_by(Campaign.id)
+        )
+    )
+
+
+async def page(
+    session: AsyncSession, *, before: uuid.UUID | None = None, limit: int = 100
+) -> list[Campaign]:
+    """A page of campaigns, the newest first."""
+    query = select(Campaign).order_by(Campaign.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(Campaign.id < before)
+    return list(await session.scalars(query))

@@ -1,0 +1,266 @@
+"""Queries on leads and their contacts."""
+
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from psycopg import AsyncConnection
+from psycopg.types.json import Jsonb
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from outdial.domain.lead_state import DUE_STATES, LeadState, ScheduledBy
+from outdial.storage.ids import new_id
+from outdial.storage.tables import Contact, Json, Lead
+
+IS_DUE = Lead.state.in_(sorted(DUE_STATES)) & Lead.held_at.is_(None)
+
+
+@dataclass(frozen=True)
+class NewContact:
+    """A person and number to call; the first of a lead is called first."""
+
+    phone: str
+    name: str | None = None
+    timezone: str | None = None
+
+
+@dataclass(frozen=True)
+class NewLead:
+    """A lead before it is a row."""
+
+    campaign_id: uuid.UUID
+    template_id: uuid.UUID
+    contacts: tuple[NewContact, ...]
+    variables: Json = field(default_factory=dict)
+    external_id: str | None = None
+    branch_key: str | None = None
+    not_before: datetime | None = None
+    expires_at: datetime | None = None
+    caller_number: str | None = None
+    id: uuid.UUID = field(default_factory=new_id)
+
+
+async def insert(session: AsyncSession, leads: Sequence[NewLead], now: datetime) -> None:
+    """Write new leads, due at `now` or their `not_before`, by COPY: some microseconds each."""
+    connection = await _psycopg(session)
+    async with connection.cursor() as cursor:
+        async with cursor.copy(
+            "COPY leads (id, campaign_id, template_id, external_id, branch_key, variables, "
+            "next_attempt_at, not_before, expires_at, caller_number) FROM STDIN"
+        ) as copy:
+            for lead in leads:
+                await copy.write_row(_lead_row(lead, now))
+        async with cursor.copy(
+            "COPY contacts (id, lead_id, position, phone, name, timezone) FROM STDIN"
+        ) as copy:
+            for lead in leads:
+                for position, contact in enumerate(lead.contacts):
+                    await copy.write_row(
+                        (
+                            new_id(),
+                            lead.id,
+                            position,
+                            contact.phone,
+                            contact.name,
+                            contact.timezone,
+                        )
+                    )
+
+
+def _lead_row(lead: NewLead, now: datetime) -> tuple[object, ...]:
+    return (
+        lead.id,
+        lead.campaign_id,
+        lead.template_id,
+        lead.external_id,
+        lead.branch_key,
+        Jsonb(lead.variables),
+        max(now, lead.not_before or now),
+        lead.not_before,
+        lead.expires_at,
+        lead.caller_number,
+    )
+
+
+async def _psycopg(session: AsyncSession) -> AsyncConnection[Any]:
+    raw = await (await session.connection()).get_raw_connection()
+    connection = raw.driver_connection
+    if not isinstance(connection, AsyncConnection):
+        raise TypeError("COPY needs psycopg's async connection")
+    return connection
+
+
+async def existing_external_ids(
+    session: AsyncSession, campaign_id: uuid.UUID, external_ids: Iterable[str]
+) -> set[str]:
+    """Which of these the campaign has already; holds under `locks.lock_import`."""
+    rows = await session.scalars(
+        select(Lead.external_id).where(
+            Lead.campaign_id == campaign_id, Lead.external_id.in_(list(external_ids))
+        )
+    )
+    return {external_id for external_id in rows if external_id is not None}
+
+
+async def get(session: AsyncSession, lead_id: uuid.UUID) -> Lead | None:
+    """One lead."""
+    return await session.get(Lead, lead_id)
+
+
+async def lock(session: AsyncSession, lead_id: uuid.UUID) -> Lead | None:
+    """One lead, locked until the transaction ends and read afresh."""
+    return await session.get(Lead, lead_id, with_for_update=True, populate_existing=True)
+
+
+async def contacts_of(
+    session: AsyncSession, lead_ids: Iterable[uuid.UUID]
+) -> dict[uuid.UUID, list[Contact]]:
+    """The contacts of each lead, in the order in which they are called."""
+    found: dict[uuid.UUID, list[Contact]] = {}
+    rows = await session.scalars(
+        select(Contact).where(Contact.lead_id.in_(list(lead_ids))).order_by(Contact.position)
+    )
+    for contact in rows:
+        found.setdefault(contact.lead_id, []).append(contact)
+    return found
+
+
+async def lock_due(session: AsyncSession, campaign_id: uuid.UUID, limit: int) -> list[Lead]:
+    """Leads whose time has come, earliest first; those that somebody else works on are skipped."""
+    rows = await session.scalars(
+        select(Lead)
+        .where(Lead.campaign_id == campaign_id, IS_DUE, Lead.next_attempt_at <= func.now())
+        .order_by(Lead.next_attempt_at, Lead.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+        .execution_options(populate_existing=True)
+    )
+    return list(rows)
+
+
+async def activate(session: AsyncSession, lead_id: uuid.UUID, attempt_id: uuid.UUID) -> bool:
+    """Bind a due lead to its attempt; False if it is no longer due."""
+    return await _change(
+        session,
+        lead_id,
+        DUE_STATES,
+        state=LeadState.ACTIVE,
+        live_attempt_id=attempt_id,
+        refusal=None,
+        refused_at=None,
+    )
+
+
+async def refuse(
+    session: AsyncSession, lead_id: uuid.UUID, reason: str, next_attempt_at: datetime
+) -> None:
+    """Write why a lead was not dialed now, and when to look again. Its state stays."""
+    await session.execute(
+        update(Lead)
+        .where(Lead.id == lead_id, Lead.state.in_(sorted(DUE_STATES)))
+        .values(refusal=reason, refused_at=func.now(), next_attempt_at=next_attempt_at)
+    )
+
+
+async def schedule(
+    session: AsyncSession,
+    lead_id: uuid.UUID,
+    contact_position: int,
+    at: datetime,
+    *,
+    state: LeadState = LeadState.RETRY,
+    scheduled_by: ScheduledBy = ScheduledBy.POLICY,
+    unspent_tries: int = 0,
+) -> bool:
+    """Let a lead wait for its next attempt; also from finished, when a late fact reopens it."""
+    return await _change(
+        session,
+        lead_id,
+        LeadState,
+        state=state,
+        outcome=None,
+        finished_at=None,
+        live_attempt_id=None,
+        contact_position=contact_position,
+        next_attempt_at=at,
+        scheduled_by=scheduled_by,
+        unspent_tries=unspent_tries,
+    )
+
+
+async def finish(
+    session: AsyncSession, lead_id: uuid.UUID, outcome: str, result: Json | None = None
+) -> bool:
+    """End a lead with its one word, and what the agent recorded."""
+    return await _change(
+        session,
+        lead_id,
+        LeadState,
+        state=LeadState.FINISHED,
+        outcome=outcome,
+        result=result,
+        live_attempt_id=None,
+        next_attempt_at=None,
+        finished_at=func.now(),
+    )
+
+
+async def _change(
+    session: AsyncSession, lead_id: uuid.UUID, states: Iterable[LeadState], **values: object
+) -> bool:
+    changed = await session.scalar(
+        update(Lead)
+        .where(Lead.id == lead_id, Lead.state.in_(sorted(states)))
+        .values(version=Lead.version + 1, **values)
+        .returning(Lead.id)
+    )
+    return changed is not None
+
+
+async def count_by_state(
+    session: AsyncSession, campaign_id: uuid.UUID
+) -> dict[tuple[str, str | None], int]:
+    """How many leads of a campaign stand where: (state, outcome) to a count."""
+    rows = await session.execute(
+        select(Lead.state, Lead.outcome, func.count())
+        .where(Lead.campaign_id == campaign_id)
+        .group_by(Lead.state, Lead.outcome)
+    )
+    return {(state, outcome): count for state, outcome, count in rows}
+
+
+async def page(
+    session: AsyncSession,
+    campaign_id: uuid.UUID,
+    *,
+    after: uuid.UUID | None = None,
+    limit: int = 100,
+    state: LeadState | None = None,
+) -> list[Lead]:
+    """A page of a campaign's leads, in the order in which they came."""
+    query = select(Lead).where(Lead.campaign_id == campaign_id).order_by(Lead.id).limit(limit)
+    if after is not None:
+        query = query.where(Lead.id > after)
+    if state is not None:
+        query = query.where(Lead.state == state)
+    return list(await session.scalars(query))
+
+
+async def cancel_waiting(session: AsyncSession, campaign_id: uuid.UUID) -> int:
+    """Finish every lead of a campaign that waits; the live ones end with their attempts."""
+    rows = await session.execute(
+        update(Lead)
+        .where(Lead.campaign_id == campaign_id, Lead.state.in_(sorted(DUE_STATES)))
+        .values(
+            state=LeadState.FINISHED,
+            outcome="canceled",
+            next_attempt_at=None,
+            finished_at=func.now(),
+            version=Lead.version + 1,
+        )
+        .returning(Lead.id)
+    )
+    return len(rows.all())

@@ -1,0 +1,62 @@
+"""Queries on the numbers that calls can come from."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from outdial.storage.tables import Number
+
+
+async def add(session: AsyncSession, phone: str, label: str | None = None) -> bool:
+    """Write a number of ours; False if it was known."""
+    written = await session.scalar(
+        insert(Number)
+        .values(phone=phone, label=label)
+        .on_conflict_do_nothing()
+        .returning(Number.phone)
+    )
+    return written is not None
+
+
+async def get(session: AsyncSession, phone: str) -> Number | None:
+    """One number."""
+    return await session.get(Number, phone)
+
+
+async def all_numbers(session: AsyncSession) -> list[Number]:
+    """Every number, those set aside too."""
+    return list(await session.scalars(select(Number).order_by(Number.phone)))
+
+
+async def least_used(session: AsyncSession, among: Sequence[str] = ()) -> str | None:
+    """The active number that has rested longest, of `among` or of all; None if there is none.
+
+    It counts as used from now on, so that calls spread over the pool.
+    """
+    active = select(Number.phone).where(Number.status == "active")
+    if among:
+        active = active.where(Number.phone.in_(among))
+    chosen = (
+        active.order_by(Number.last_used_at.nulls_first(), Number.phone)
+        .limit(1)
+        .with_for_update()
+        .scalar_subquery()
+    )
+    phone: str | None = await session.scalar(
+        update(Number)
+        .where(Number.phone == chosen)
+        .values(last_used_at=func.clock_timestamp())
+        .returning(Number.phone)
+    )
+    return phone
+
+
+async def set_aside(session: AsyncSession, phone: str, reason: str) -> None:
+    """Let no further call come from a number."""
+    await session.execute(
+        update(Number)
+        .where(Number.phone == phone)
+        .values(status="set_aside", set_aside_reason=reason)
+    )

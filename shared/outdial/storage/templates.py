@@ -1,0 +1,54 @@
+"""Queries on templates; a version, once written, stays as it is."""
+
+import uuid
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from outdial.storage.locks import lock_template
+from outdial.storage.tables import Json, Template
+
+
+async def get(session: AsyncSession, template_id: uuid.UUID) -> Template | None:
+    """One version of a template."""
+    return await session.get(Template, template_id)
+
+
+async def latest(session: AsyncSession, slug: str) -> Template | None:
+    """The newest version of a template."""
+    found: Template | None = await session.scalar(
+        select(Template).where(Template.slug == slug).order_by(Template.version.desc()).limit(1)
+    )
+    return found
+
+
+async def versions(session: AsyncSession, slug: str) -> list[Template]:
+    """Every version of a template, the newest first."""
+    return list(
+        await session.scalars(
+            select(Template).where(Template.slug == slug).order_by(Template.version.desc())
+        )
+    )
+
+
+async def latest_of_each(session: AsyncSession) -> list[Template]:
+    """The newest version of every template, by slug."""
+    return list(
+        await session.scalars(
+            select(Template)
+            .distinct(Template.slug)
+            .order_by(Template.slug, Template.version.desc())
+        )
+    )
+
+
+async def add(session: AsyncSession, slug: str, body: Json) -> Template:
+    """Write the next version; the same body as the newest one's is that version again."""
+    await lock_template(session, slug)
+    newest = await latest(session, slug)
+    if newest is not None and newest.body == body:
+        return newest
+    template = Template(slug=slug, version=newest.version + 1 if newest else 1, body=body)
+    session.add(template)
+    await session.flush()
+    return template

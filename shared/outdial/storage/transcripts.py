@@ -1,0 +1,104 @@
+"""Queries on what was said in a call, and on the tools that the agent called."""
+
+import uuid
+from datetime import datetime
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from outdial.storage.tables import Json, ToolCall, TranscriptTurn
+
+
+async def save_turn(
+    session: AsyncSession,
+    attempt_id: uuid.UUID,
+    stream_no: int,
+    position: int,
+    *,
+    role: str,
+    text: str,
+    started_at: datetime | None = None,
+    ended_at: datetime | None = None,
+    interrupted: bool = False,
+    latency_ms: int | None = None,
+    raw: Json | None = None,
+) -> None:
+    """Write a turn, or write it again when more of it is known."""
+    values = {
+        "role": role,
+        "text": text,
+        "started_at": started_at,
+        "ended_at": ended_at,
+        "interrupted": interrupted,
+        "latency_ms": latency_ms,
+        "raw": raw,
+    }
+    await session.execute(
+        insert(TranscriptTurn)
+        .values(attempt_id=attempt_id, stream_no=stream_no, position=position, **values)
+        .on_conflict_do_update(
+            index_elements=[
+                TranscriptTurn.attempt_id,
+                TranscriptTurn.stream_no,
+                TranscriptTurn.position,
+            ],
+            set_=values,
+        )
+    )
+
+
+async def turns_of(session: AsyncSession, attempt_id: uuid.UUID) -> list[TranscriptTurn]:
+    """The transcript of a call, in order, across its streams."""
+    return list(
+        await session.scalars(
+            select(TranscriptTurn)
+            .where(TranscriptTurn.attempt_id == attempt_id)
+            .order_by(TranscriptTurn.stream_no, TranscriptTurn.position)
+        )
+    )
+
+
+async def save_tool_call(
+    session: AsyncSession,
+    attempt_id: uuid.UUID,
+    stream_no: int,
+    *,
+    call_id: str,
+    name: str,
+    arguments: Json,
+) -> bool:
+    """Write a tool call before it runs; False if it was written before and must not run again."""
+    written = await session.scalar(
+        insert(ToolCall)
+        .values(
+            attempt_id=attempt_id,
+            stream_no=stream_no,
+            call_id=call_id,
+            name=name,
+            arguments=arguments,
+        )
+        .on_conflict_do_nothing()
+        .returning(ToolCall.id)
+    )
+    return written is not None
+
+
+async def finish_tool_call(
+    session: AsyncSession, attempt_id: uuid.UUID, call_id: str, result: Json
+) -> None:
+    """Write what a tool answered."""
+    await session.execute(
+        update(ToolCall)
+        .where(ToolCall.attempt_id == attempt_id, ToolCall.call_id == call_id)
+        .values(result=result, finished_at=func.clock_timestamp())
+    )
+
+
+async def tool_calls_of(session: AsyncSession, attempt_id: uuid.UUID) -> list[ToolCall]:
+    """The tools called in a call, in order."""
+    return list(
+        await session.scalars(
+            select(ToolCall).where(ToolCall.attempt_id == attempt_id).order_by(ToolCall.id)
+        )
+    )
