@@ -34,10 +34,10 @@ class FieldProblem:
     """What is wrong with one field; `field` is a path like `contacts.0.phone`."""
 
     field: str
-    problem: str
+    message: str
 
 
-class Invalid(OutdialError):
+class InvalidInput(OutdialError):
     """The input does not hold; `problems` name the fields where they are known."""
 
     def __init__(self, message: str, problems: Sequence[FieldProblem] = ()) -> None:
