@@ -1,0 +1,156 @@
+"""What must hold in a template beyond the shapes of its values."""
+
+import re
+from collections.abc import Iterator
+from datetime import date, time
+from itertools import chain
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError
+
+from outdial.domain.call_outcome import Outcome
+from outdial.domain.call_template import CallTemplate, Hours, Retry
+from outdial.domain.errors import FieldProblem
+from outdial.domain.placeholders import malformed_in, texts_of
+
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*|multi")
+_WINDOW = re.compile(r"(\d\d):(\d\d)-(\d\d):(\d\d)")
+_MAX_PROMPT, _MAX_SPOKEN, _MAX_SCHEMA_DEPTH = 20_000, 2_000, 20
+
+
+def problems_of(template: CallTemplate) -> list[FieldProblem]:
+    """Everything that does not hold, each with its path."""
+    parts = (_texts, _numbers, _choices, _schema)
+    return list(chain.from_iterable(part(template) for part in parts))
+
+
+def _texts(t: CallTemplate) -> Iterator[FieldProblem]:
+    if not SLUG.fullmatch(t.slug):
+        yield FieldProblem("slug", "must be 1-64 of a-z, 0-9, - and _, like order-follow-up")
+    if not _LANGUAGE.fullmatch(t.language):
+        yield FieldProblem("language", "must be a language tag like en-US")
+    if not t.agent.name.strip():
+        yield FieldProblem("agent.name", "must not be empty")
+    if t.agent.first_turn == "agent" and not t.agent.greeting.strip():
+        yield FieldProblem("agent.greeting", "must not be empty: the agent speaks first")
+    if not t.agent.prompt.strip():
+        yield FieldProblem("agent.prompt", "must not be empty")
+    if t.voicemail.mode == "leave_message" and not t.voicemail.script.strip():
+        yield FieldProblem("voicemail.script", "must not be empty: the mode is leave_message")
+    for path, text in texts_of(t).items():
+        if (found := malformed_in(text)) is not None:
+            yield FieldProblem(path, f"has a brace pair that is no variable, near {found!r}")
+        longest = _MAX_PROMPT if path == "agent.prompt" else _MAX_SPOKEN
+        if len(text) > longest:
+            yield FieldProblem(path, f"is longer than {longest} characters")
+
+
+def _numbers(t: CallTemplate) -> Iterator[FieldProblem]:
+    ranges: list[tuple[str, float | None, float, float]] = [
+        ("agent.max_minutes", t.agent.max_minutes, 0.1, 120),
+        ("agent.idle.seconds", t.agent.idle.seconds, 1, 60),
+        ("amd.timeout_seconds", t.amd.timeout_seconds, 3, 59),  # what Twilio takes
+        ("turns.vad_threshold", t.turns.vad_threshold, 0.05, 0.95),
+        ("turns.start_ms", t.turns.start_ms, 0, 2000),
+        ("turns.silence_ms", t.turns.silence_ms, 50, 5000),
+        ("turns.smart_turn_max_ms", t.turns.smart_turn_max_ms, 50, 10_000),
+        ("retry.max_retries", t.retry.max_retries, 0, 50),
+        ("retry.per_contact", t.retry.per_contact, 1, 50),
+        ("retry.window_hours", t.retry.window_hours, 0.01, 24 * 365),
+        ("retry.max_callback_days", t.retry.max_callback_days, 1, 365),
+    ]
+    cooldowns = vars(t.retry.cooldowns).items()
+    ranges += [(f"retry.cooldowns.{name}", seconds, 0, 30 * 86400) for name, seconds in cooldowns]
+    for path, value, least, most in ranges:
+        if value is not None and not least <= value <= most:
+            yield FieldProblem(path, f"must be between {least:g} and {most:g}")
+    if len(t.agent.idle.prompts) > 2:  # a third prompt into silence only annoys
+        yield FieldProblem("agent.idle.prompts", "must be two at most")
+
+
+def _choices(t: CallTemplate) -> Iterator[FieldProblem]:
+    if len(set(t.tools)) != len(t.tools):
+        yield FieldProblem("tools", "names a tool twice")
+    yield from _retry(t.retry)
+    yield from _hours(t.hours)
+
+
+def _retry(retry: Retry) -> Iterator[FieldProblem]:
+    known = {str(outcome) for outcome in Outcome}
+    for path, words in (
+        ("retry.next_contact_on", retry.next_contact_on),
+        ("retry.finish_on", retry.finish_on),
+    ):
+        for number, word in enumerate(words):
+            if word not in known:
+                yield FieldProblem(
+                    f"{path}.{number}", f"must be an outcome: {', '.join(sorted(known))}"
+                )
+    if both := sorted(set(retry.next_contact_on) & set(retry.finish_on)):
+        yield FieldProblem("retry.finish_on", f"names {both[0]}, as next_contact_on does")
+
+
+def _hours(hours: Hours) -> Iterator[FieldProblem]:
+    for day, windows in hours.weekdays.items():
+        if day not in WEEKDAYS:
+            yield FieldProblem(f"hours.weekdays.{day}", f"must be one of {', '.join(WEEKDAYS)}")
+        for number, window in enumerate(windows):
+            if not _is_window(window):
+                yield FieldProblem(
+                    f"hours.weekdays.{day}.{number}", "must be like 09:00-17:30, the end later"
+                )
+    for number, day in enumerate(hours.closed_dates):
+        try:
+            date.fromisoformat(day)
+        except ValueError:
+            yield FieldProblem(f"hours.closed_dates.{number}", "must be a date like 2026-12-25")
+
+
+def _is_window(window: str) -> bool:
+    """`24:00` may end a day."""
+    found = _WINDOW.fullmatch(window)
+    if not found:
+        return False
+    h1, m1, h2, m2 = (int(part) for part in found.groups())
+    try:
+        start = time(h1, m1)
+        return (h2, m2) == (24, 0) or start < time(h2, m2)
+    except ValueError:
+        return False
+
+
+def _schema(t: CallTemplate) -> Iterator[FieldProblem]:
+    schema = t.outcome_schema
+    try:
+        if _depth(schema) > _MAX_SCHEMA_DEPTH:
+            yield FieldProblem("outcome_schema", f"is nested over {_MAX_SCHEMA_DEPTH} levels deep")
+            return
+        Draft202012Validator.check_schema(schema)
+    except SchemaError as error:
+        path = ".".join(("outcome_schema", *(str(part) for part in error.absolute_path)))
+        yield FieldProblem(path, f"is not JSON Schema: {error.message[:200]}")
+        return
+    if schema.get("type") != "object":
+        yield FieldProblem("outcome_schema.type", "must be object: the agent records named fields")
+    if any(not ref.startswith("#") for ref in _references(schema)):
+        yield FieldProblem("outcome_schema", "must not refer to another document with $ref")
+
+
+def _depth(value: object) -> int:
+    inner = _inner(value)
+    return 1 + max((_depth(item) for item in inner), default=0)
+
+
+def _references(value: object) -> Iterator[str]:
+    if isinstance(value, dict) and isinstance(value.get("$ref"), str):
+        yield value["$ref"]
+    for item in _inner(value):
+        yield from _references(item)
+
+
+def _inner(value: object) -> list[object]:
+    if isinstance(value, dict):
+        return list(value.values())
+    return list(value) if isinstance(value, list) else []
