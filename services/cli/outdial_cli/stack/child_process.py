@@ -112,14 +112,13 @@ class Child:
         self.signal_stop()
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(seconds)
-        kill_group(self.pid)
+        self.kill()
+
+    def kill(self) -> None:
+        """Kill it and every process of its group."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
-
-
-def kill_group(pgid: int) -> None:
-    """Kill every process of a group; nothing happens when there is none."""
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(pgid, signal.SIGKILL)
 
 
 def _how(code: int) -> str:

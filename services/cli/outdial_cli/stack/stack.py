@@ -1,0 +1,216 @@
+"""A whole Outdial on one machine, as children of this process."""
+
+import secrets
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from outdial.settings import Settings
+from outdial.storage.engine import upgrade
+from outdial_cli.stack import environment, services
+from outdial_cli.stack.admin_key import admin_key
+from outdial_cli.stack.child_process import Child
+from outdial_cli.stack.embedded_postgres import EmbeddedPostgres
+from outdial_cli.stack.embedded_redis import EmbeddedRedis
+from outdial_cli.stack.guard import Guard
+from outdial_cli.stack.options import StackOptions, StackPaths
+from outdial_cli.stack.ports import free_ports, is_free
+from outdial_cli.stack.services import Place, Service
+from outdial_cli.stack.socket_folder import forget_socket_folder, socket_folder
+from outdial_cli.stack.stack_file import StackInfo, write_stack_file
+
+Say = Callable[[str], None]
+
+
+class Stack:
+    """Starts everything on entry and stops it on exit, in reverse order.
+
+    `settings` are those of the user, for a stack that makes real calls; None for the sandbox.
+    Start it from the main thread (see `child_process`).
+
+    Raises:
+        AlreadyRunningError: on entry, when a stack runs in this folder.
+        ChildFailedError: on entry, naming the child and the last lines of its log.
+
+    """
+
+    def __init__(
+        self,
+        paths: StackPaths,
+        options: StackOptions,
+        settings: Settings | None = None,
+        say: Say = lambda _line: None,
+    ) -> None:
+        self._paths = paths
+        self._options = options
+        self._settings = settings
+        self._say = say
+        self._children: list[Child] = []
+        self._undo = ExitStack()
+        self.info = StackInfo(api_url="", api_key="", postgres="", redis="")
+
+    def __enter__(self) -> Self:
+        try:
+            self._start()
+        except BaseException:
+            self._undo.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        self._undo.close()
+
+    def check(self) -> None:
+        """Raise ChildFailedError if a child has ended."""
+        for child in self._children:
+            child.check()
+
+    def kill(self) -> None:
+        """End every child now, whatever it is doing."""
+        for child in self._children:
+            child.kill()
+
+    def _start(self) -> None:
+        self._guard = self._undo.enter_context(Guard(self._paths.lock))
+        for folder in (self._paths.run, self._paths.data, self._paths.log):
+            folder.mkdir(parents=True, exist_ok=True)
+        self._start_stores()
+        self._say("bringing the database's schema up to date ...")
+        upgrade(self.info.postgres)
+        key = admin_key(self.info.postgres, self._paths.key_file)
+        self.info = replace(self.info, api_key=key)
+        self._start_services()
+        self._guard.forget_on_death(self._paths.stack_file)
+        self._undo.callback(self._paths.stack_file.unlink, missing_ok=True)
+        pids = {child.name: child.pid for child in self._children}
+        self.info = replace(self.info, pids=pids)
+        write_stack_file(self._paths.stack_file, self.info)
+
+    def _start_stores(self) -> None:
+        given = self._settings
+        postgres = given.database_url if given else ""
+        redis = given.redis_url if given else ""
+        self.info = replace(
+            self.info,
+            postgres=postgres or self._embedded("postgres", EmbeddedPostgres),
+            redis=redis or self._embedded("redis", EmbeddedRedis),
+        )
+
+    def _embedded(self, name: str, kind: type[EmbeddedPostgres | EmbeddedRedis]) -> str:
+        self._say(f"starting {name} ...")
+        link = self._paths.run / name
+        self._guard.forget_on_death(link)
+        self._undo.callback(forget_socket_folder, link)
+        server = kind(
+            self._paths.data / name,
+            socket_folder(link),
+            self._paths.log / f"{name}.log",
+            durable=self._options.durable,
+        )
+        self._undo.callback(server.stop)
+        server.start(self._guard.watch)
+        if server.child is not None:
+            self._children.append(server.child)
+        return server.url()
+
+    def _start_services(self) -> None:
+        """Start all of them at once, then wait for each: most of their start is importing."""
+        self._undo.callback(self._stop_services)
+        started = [(service, self._child(service)) for service in self._services()]
+        begun = time.monotonic()
+        for service, child in started:
+            child.wait_until(service.ready, service.patience)
+            self._say(f"  {service.name} is ready ({time.monotonic() - begun:.1f} s)")
+
+    def _child(self, service: Service) -> Child:
+        self._say(f"starting {service.name} ...")
+        child = Child(service.spec)
+        self._guard.watch(child)
+        self._children.append(child)
+        return child
+
+    def _stop_services(self) -> None:
+        """Callers first, then those that they call, the stores last (they stop by themselves)."""
+        running = [child for child in self._children if child.name not in {"postgres", "redis"}]
+        patience = 5.0 if self._settings is None else 60.0
+        for child in running:
+            if child.name in {"beat", "flower"} or child.name.startswith(("worker", "media")):
+                child.signal_stop()
+        deadline = time.monotonic() + patience
+        for child in reversed(running):
+            child.stop(max(0.5, deadline - time.monotonic()))
+
+    def _services(self) -> list[Service]:
+        options = self._options
+        ports = iter(free_ports(4 + options.media))
+        gateway_port = options.port if is_free(options.port) else next(ports)
+        local = f"http://127.0.0.1:{gateway_port}"
+        flower_port, pod_ports = next(ports), [next(ports) for _ in range(options.media)]
+        env, sandbox = self._sandbox(next(ports), next(ports)) if options.sandbox else ({}, [])
+        if self._settings is not None:
+            env = environment.plain(self._settings)
+        env.setdefault("PUBLIC_URL", local)
+        place = self._place(env)
+        pods = [self._pod_url(number, port) for number, port in enumerate(pod_ports, 1)]
+        self.info = replace(
+            self.info, api_url=local, flower_url=f"http://127.0.0.1:{flower_port}", pods=pods
+        )
+        return [
+            *sandbox,
+            services.gateway(place, gateway_port),
+            services.worker(place),
+            services.beat(place),
+            services.flower(place, flower_port),
+            *(
+                services.media_pod(place, number, port, url)
+                for number, (port, url) in enumerate(zip(pod_ports, pods, strict=True), 1)
+            ),
+        ]
+
+    def _place(self, env: dict[str, str]) -> Place:
+        stores = {"DATABASE_URL": self.info.postgres, "REDIS_URL": self.info.redis}
+        own = {"OUTDIAL_SECRET_KEY": secrets.token_hex(32), "OUTDIAL_HOST": "127.0.0.1"}
+        merged = {**environment.base(), **own, **env, **stores, **self._options.env}
+        return Place(merged, self._paths.log, self._paths.run)
+
+    def _sandbox(
+        self, carrier_port: int, providers_port: int
+    ) -> tuple[dict[str, str], list[Service]]:
+        keys = environment.SandboxKeys()
+        options = self._options
+        self.info = replace(
+            self.info,
+            carrier_url=f"http://127.0.0.1:{carrier_port}",
+            providers_url=f"http://127.0.0.1:{providers_port}",
+        )
+        place = Place(environment.base(), self._paths.log, self._paths.run)
+        arguments = {
+            "account-sid": keys.account_sid,
+            "auth-token": keys.auth_token,
+            "calls-per-second": f"{options.calls_per_second:g}",
+            "ring-seconds": f"{options.ring_seconds:g}",
+        }
+        data = self._paths.data / "sandbox"
+        env = environment.sandbox_settings(keys, self.info.carrier_url, self.info.providers_url)
+        env["OUTDIAL_CALLS_PER_SECOND"] = f"{options.calls_per_second:g}"
+        return env, [
+            services.carrier(place, carrier_port, data, arguments),
+            services.providers(place, providers_port),
+        ]
+
+    def _pod_url(self, number: int, port: int) -> str:
+        given = self._settings
+        if given is None:
+            return f"ws://127.0.0.1:{port}/pods/pod-{number}"
+        if given.pod_public_url and self._options.media == 1:
+            return given.pod_public_url
+        return environment.pod_url(given.public_url, f"pod-{number}")
