@@ -10,18 +10,19 @@ from outdial.storage.engine import open_sessions
 
 def admin_key(database_url: str, file: Path) -> str:
     """The key in `file` if the database knows it, else a new one, written there."""
-    return asyncio.run(_admin_key(database_url, file))
-
-
-async def _admin_key(database_url: str, file: Path) -> str:
     kept = file.read_text(encoding="utf-8").strip() if file.exists() else ""
+    secret = asyncio.run(_known_or_new(database_url, kept))
+    if secret != kept:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.unlink(missing_ok=True)
+        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as opened:
+            opened.write(f"{secret}\n")
+    return secret
+
+
+async def _known_or_new(database_url: str, kept: str) -> str:
     async with open_sessions(database_url, pool_size=1) as sessions:
         if kept and await find_api_key(sessions, kept):
             return kept
-        secret = (await create_api_key(sessions, "first admin", "admin")).secret
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.unlink(missing_ok=True)
-    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as opened:
-        opened.write(f"{secret}\n")
-    return secret
+        return (await create_api_key(sessions, "first admin", "admin")).secret

@@ -5,12 +5,12 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from outdial.settings import Settings
 from outdial.storage.engine import upgrade
+
 from outdial_cli.stack import environment, services
 from outdial_cli.stack.admin_key import admin_key
 from outdial_cli.stack.child_process import Child
