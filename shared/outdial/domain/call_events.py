@@ -1,6 +1,7 @@
 """Call events: one fact each about an attempt, appended and never changed.
 
-A payload's shape depends on (source, kind); the table below is the whole list.
+A payload's shape depends on (source, kind); the table below is the whole list. `gate_refused`,
+`claim_expired` and `stopped` end an attempt, so they are only written while it is `queued`.
 
 | source | kind | payload | dedupe key |
 |---|---|---|---|
@@ -25,6 +26,7 @@ A payload's shape depends on (source, kind); the table below is the whole list.
 | pod | first_words_heard | `ms` since `start` | kind:stream_no |
 | pod | tool_called | `call_id`, `name`, `arguments` | call_id |
 | pod | voicemail_left | - | kind |
+| pod | transferred | - | kind |
 | pod | provider_failed | `provider`, `error` | kind:stream_no:provider |
 | pod | conversation_closed | `ended_by`, `reason`, `human_turns` | kind:stream_no |
 """

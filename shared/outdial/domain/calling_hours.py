@@ -1,0 +1,111 @@
+"""When a person may be called, by the clock on their wall.
+
+A number that could ring in several time zones is called only when the hours of all of them allow.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
+from zoneinfo import ZoneInfo
+
+from outdial.domain.call_template import Hours
+from outdial.domain.dial_gates import LOOK_AGAIN, Allowed, Reason, Refused, Verdict
+from outdial.domain.errors import InvalidInput
+
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+_HORIZONS = (8, 400)  # days to look ahead for an opening: a week nearly always has one
+_QUARTER = timedelta(minutes=15)  # clocks are put forward by multiples of it
+
+
+def allowed(hours: Hours, zones: Sequence[str], now: datetime) -> Verdict:
+    """Whether a person in one of `zones` (none: unknown) may be called at `now`.
+
+    A refusal names the next moment at which every zone is open.
+    """
+    limited = bool(hours.weekdays or hours.closed_dates)
+    if not zones:
+        unknown = limited or hours.require_timezone
+        return Refused(Reason.TIMEZONE_UNKNOWN, now + LOOK_AGAIN) if unknown else Allowed()
+    if not limited:
+        return Allowed()
+    clocks = [ZoneInfo(zone) for zone in zones]
+    if _open_everywhere(hours, clocks, now):
+        return Allowed()
+    return Refused(Reason.OUTSIDE_HOURS, _next_opening(hours, clocks, now) or now + LOOK_AGAIN)
+
+
+def is_open(hours: Hours, zone: ZoneInfo, at: datetime) -> bool:
+    """Whether the hours of one zone allow a call at this moment."""
+    local = at.astimezone(zone)
+    minute = local.hour * 60 + local.minute
+    return any(start <= minute < end for start, end in _windows(hours, local.date()))
+
+
+def _open_everywhere(hours: Hours, clocks: Iterable[ZoneInfo], at: datetime) -> bool:
+    return all(is_open(hours, zone, at) for zone in clocks)
+
+
+def _next_opening(hours: Hours, clocks: Sequence[ZoneInfo], now: datetime) -> datetime | None:
+    """All zones become open at a moment at which one of them opens: try those, in order."""
+    for days in _HORIZONS:
+        openings = {at for zone in clocks for at in _openings(hours, zone, now, days) if at > now}
+        for at in sorted(openings):
+            if _open_everywhere(hours, clocks, at):
+                return at
+    return None
+
+
+def _openings(hours: Hours, zone: ZoneInfo, now: datetime, days: int) -> Iterator[datetime]:
+    today = now.astimezone(zone).date()
+    for day in range(days):
+        on = today + timedelta(days=day)
+        for start, _ in _windows(hours, on):
+            yield from _moments(datetime.combine(on, time(*divmod(start, 60))), zone)
+
+
+def _moments(local: datetime, zone: ZoneInfo) -> Iterator[datetime]:
+    """The moments at which a wall clock shows `local`, or first shows something later.
+
+    Two when the clock is put back over it. When it is put forward over it, the moment of the change
+    is among those yielded, with earlier ones at which it is not yet that late.
+    """
+    first, second = (local.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+    yield first
+    while second < first:
+        yield second
+        second += _QUARTER
+    if second > first:
+        yield second
+
+
+def _windows(hours: Hours, on: date) -> list[tuple[int, int]]:
+    """The open minutes of a local day, as (first, first no more)."""
+    if on.isoformat() in hours.closed_dates:
+        return []
+    if not hours.weekdays:
+        return [(0, 24 * 60)]
+    return [_window(text) for text in hours.weekdays.get(WEEKDAYS[on.weekday()], ())]
+
+
+@cache
+def _window(text: str) -> tuple[int, int]:
+    """`09:00-17:30` in minutes of the day; `24:00` ends it.
+
+    Raises:
+        InvalidInput: it is none, or ends before it begins.
+    """
+    try:
+        start, end = (_minutes(part) for part in text.split("-"))
+    except ValueError:
+        raise InvalidInput(f"{text!r} is no window: write it like 09:00-17:30") from None
+    if not 0 <= start < end <= 24 * 60:
+        raise InvalidInput(f"{text!r} must end later than it begins, on the same day")
+    return start, end
+
+
+def _minutes(text: str) -> int:
+    hours, minutes = (int(part) for part in text.strip().split(":"))
+    if not 0 <= minutes < 60:
+        raise ValueError(text)
+    return hours * 60 + minutes

@@ -1,0 +1,82 @@
+"""Telephone numbers: E.164, and the time zones where one may ring.
+
+The only file that imports `phonenumbers`.
+"""
+
+from functools import cache
+from zoneinfo import ZoneInfo
+
+import phonenumbers
+from phonenumbers import timezone as phone_zones
+from phonenumbers.tzdata import TIMEZONE_DATA
+
+from outdial.domain.errors import InvalidInput
+
+_UNKNOWN = "Etc/Unknown"
+_NANP = "+1"
+
+
+def parse_phone(text: str, region: str | None = None) -> str:
+    """`text` in E.164, like `+12025550100`. `region` (`US`) reads a number without a country.
+
+    Raises:
+        InvalidInput: it is no number that could be called, and why.
+    """
+    try:
+        number = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException:
+        raise InvalidInput(
+            "is not a phone number: write it with its country, like +12025550100"
+        ) from None
+    if number.extension:
+        raise InvalidInput("has an extension, which a call cannot reach")
+    if not phonenumbers.is_valid_number(number):
+        raise InvalidInput("is not a number in use: a digit too few, too many or wrong")
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def country_of(phone: str) -> str | None:
+    """The country (ISO 3166, `US`) of an E.164 number; None if it belongs to none."""
+    return phonenumbers.region_code_for_number(phonenumbers.parse(phone))
+
+
+def zones_of(phone: str, own_zone: str | None = None) -> tuple[str, ...]:
+    """The time zones in which the phone may ring: `own_zone` if it is known, else every candidate.
+
+    Empty when nobody can say. A North American number could be anywhere in its area code: the
+    exchanges of 423 and 270 are wrong by hundreds in libphonenumber's data, so that only the whole
+    area code can be trusted.
+    """
+    if own_zone is not None:
+        return (own_zone,)
+    number = phonenumbers.parse(phone)
+    zones = set(phone_zones.time_zones_for_number(number))
+    if phone.startswith(_NANP) and len(zones) == 1:
+        zones |= _area_zones(phone[1:5])
+    return tuple(sorted(zones - {_UNKNOWN}))
+
+
+@cache
+def _area_zones(prefix: str) -> frozenset[str]:
+    """Every zone of an area code (`1423`), over all of its exchanges."""
+    return frozenset(
+        zone for known, zones in TIMEZONE_DATA.items() if known.startswith(prefix) for zone in zones
+    )
+
+
+def is_zone(name: str) -> bool:
+    """Whether this is an IANA time zone."""
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError):  # ZoneInfoNotFoundError is a KeyError
+        return False
+    except KeyError:
+        return False
+    return name != _UNKNOWN
+
+
+def redact(phone: str) -> str:
+    """A number for logs: `+12025550100` as `+1202•••0100`."""
+    if len(phone) < 10:
+        return "•••"
+    return f"{phone[:5]}•••{phone[-4:]}"
