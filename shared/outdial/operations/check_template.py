@@ -65,7 +65,7 @@ def _numbers(t: CallTemplate) -> Iterator[FieldProblem]:
     ranges += [(f"retry.cooldowns.{name}", seconds, 0, 30 * 86400) for name, seconds in cooldowns]
     for path, value, least, most in ranges:
         if value is not None and not least <= value <= most:
-            yield FieldProblem(path, f"must be between {least:g} and {most:g}")
+            yield FieldProblem(path, f"must be between {least:.10g} and {most:.10g}")
     if len(t.agent.idle.prompts) > 2:  # a third prompt into silence only annoys
         yield FieldProblem("agent.idle.prompts", "must be two at most")
 

@@ -48,8 +48,10 @@ class _Loader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
+        seen: set[object] = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
             if key.value in seen:
                 raise yaml.MarkedYAMLError(
                     problem=f"{key.value!r} stands here twice", problem_mark=key.start_mark
@@ -159,12 +161,10 @@ def _foreign_tools(tools: list[object]) -> Iterator[FieldProblem]:
 def _unknown(key: str, known: tuple[str, ...], path: str) -> str:
     if not path and key in NOT_YET:
         return f"{NOT_YET[key]} is not supported in this version: leave this key out"
-    close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    if close:
-        return f"is not known here; did you mean {path}{close[0]}?"
     elsewhere = [p for p in _all_paths(CallTemplate, "") if p.rsplit(".", 1)[-1] == key]
-    if elsewhere:
-        return f"is not known here; did you mean {elsewhere[0]}?"
+    close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    if elsewhere or close:
+        return f"is not known here; did you mean {elsewhere[0] if elsewhere else path + close[0]}?"
     return f"is not known here; the nearest known keys are {', '.join(known)}"
 
 

@@ -37,6 +37,17 @@ async def get(session: AsyncSession, attempt_id: uuid.UUID) -> Attempt | None:
     return await session.get(Attempt, attempt_id)
 
 
+async def many(session: AsyncSession, attempt_ids: Iterable[uuid.UUID]) -> list[Attempt]:
+    """These attempts, read afresh."""
+    return list(
+        await session.scalars(
+            select(Attempt)
+            .where(Attempt.id.in_(list(attempt_ids)))
+            .execution_options(populate_existing=True)
+        )
+    )
+
+
 async def lock(session: AsyncSession, attempt_id: uuid.UUID) -> Attempt | None:
     """One attempt, locked until the transaction ends and read afresh."""
     return await session.get(Attempt, attempt_id, with_for_update=True, populate_existing=True)
@@ -177,6 +188,17 @@ async def stop(session: AsyncSession, attempt_id: uuid.UUID, reason: StopReason)
     """Write why we end a live attempt; the first reason stays."""
     return await _change(
         session, attempt_id, IS_LIVE, Attempt.stop_reason.is_(None), stop_reason=reason
+    )
+
+
+async def cut(session: AsyncSession, attempt_id: uuid.UUID, reason: StopReason) -> bool:
+    """Write that we end a live attempt at once, and why; the first reason stays."""
+    return await _change(
+        session,
+        attempt_id,
+        IS_LIVE,
+        plan=Plan.HANGUP,
+        stop_reason=func.coalesce(Attempt.stop_reason, reason),
     )
 
 

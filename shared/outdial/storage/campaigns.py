@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Iterable
 
 from sqlalchemy import exists, func, select, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from outdial.storage.leads import IS_DUE
@@ -59,3 +60,28 @@ async def page(
     if before is not None:
         query = query.where(Campaign.id < before)
     return list(await session.scalars(query))
+
+
+async def add(session: AsyncSession, campaign: Campaign) -> bool:
+    """Write a new campaign; False if its name, or its id, is taken."""
+    written = await session.scalar(
+        insert(Campaign)
+        .values(
+            id=campaign.id,
+            name=campaign.name,
+            template_id=campaign.template_id,
+            status=campaign.status,
+            caller_numbers=campaign.caller_numbers,
+            hours=campaign.hours,
+            max_live_calls=campaign.max_live_calls,
+            started_at=campaign.started_at,
+        )
+        .on_conflict_do_nothing()
+        .returning(Campaign.id)
+    )
+    return written is not None
+
+
+async def lock(session: AsyncSession, campaign_id: uuid.UUID) -> Campaign | None:
+    """One campaign, locked until the transaction ends and read afresh."""
+    return await session.get(Campaign, campaign_id, with_for_update=True, populate_existing=True)

@@ -105,6 +105,23 @@ async def existing_external_ids(
     return {external_id for external_id in rows if external_id is not None}
 
 
+async def ids_by_external_id(
+    session: AsyncSession, campaign_id: uuid.UUID, external_ids: Iterable[str]
+) -> dict[str, uuid.UUID]:
+    """The leads of a campaign that have one of these; holds under `locks.lock_import`."""
+    rows = await session.execute(
+        select(Lead.external_id, Lead.id).where(
+            Lead.campaign_id == campaign_id, Lead.external_id.in_(list(external_ids))
+        )
+    )
+    return {external_id: lead_id for external_id, lead_id in rows if external_id is not None}
+
+
+async def known_ids(session: AsyncSession, ids: Iterable[uuid.UUID]) -> set[uuid.UUID]:
+    """Which of these leads exist."""
+    return set(await session.scalars(select(Lead.id).where(Lead.id.in_(list(ids)))))
+
+
 async def get(session: AsyncSession, lead_id: uuid.UUID) -> Lead | None:
     """One lead."""
     return await session.get(Lead, lead_id)
@@ -264,3 +281,21 @@ async def cancel_waiting(session: AsyncSession, campaign_id: uuid.UUID) -> int:
         .returning(Lead.id)
     )
     return len(rows.all())
+
+
+async def change(session: AsyncSession, lead_id: uuid.UUID, **values: object) -> bool:
+    """Change what an operator may change of a waiting lead; False if it does not wait."""
+    return await _change(session, lead_id, DUE_STATES, **values)
+
+
+async def dial_now(session: AsyncSession, lead_id: uuid.UUID) -> bool:
+    """Make a waiting lead due, no earlier than its `not_before`; False if it does not wait."""
+    return await _change(
+        session,
+        lead_id,
+        DUE_STATES,
+        next_attempt_at=func.greatest(func.now(), Lead.not_before),
+        scheduled_by=ScheduledBy.OPERATOR,
+        held_at=None,
+        unspent_tries=0,
+    )

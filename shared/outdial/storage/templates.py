@@ -1,6 +1,7 @@
 """Queries on templates; a version, once written, stays as it is."""
 
 import uuid
+from collections.abc import Iterable
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -52,3 +53,19 @@ async def add(session: AsyncSession, slug: str, body: Json) -> Template:
     session.add(template)
     await session.flush()
     return template
+
+
+async def version(session: AsyncSession, slug: str, number: int) -> Template | None:
+    """One version of a template, by its number."""
+    found: Template | None = await session.scalar(
+        select(Template).where(Template.slug == slug, Template.version == number)
+    )
+    return found
+
+
+async def many(
+    session: AsyncSession, template_ids: Iterable[uuid.UUID]
+) -> dict[uuid.UUID, Template]:
+    """These versions, by their id."""
+    rows = await session.scalars(select(Template).where(Template.id.in_(list(template_ids))))
+    return {template.id: template for template in rows}

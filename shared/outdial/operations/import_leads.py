@@ -1,0 +1,122 @@
+"""Import leads: checked one by one, written a thousand at a time.
+
+Each batch is one transaction. A crash in the middle leaves whole batches behind, and running the
+import again is harmless: with the same Idempotency-Key every row has the id it had before
+(`request_ids`), and a row whose `external_id` is in the campaign already is told apart as a
+duplicate. An import of rows without either, sent again, is a second import.
+"""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Literal
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from outdial.domain.errors import Conflict, FieldProblem, NotFound
+from outdial.domain.placeholders import variables_of
+from outdial.operations.check_lead import RawLead, Target, check_lead
+from outdial.operations.parse_template import template_of
+from outdial.operations.request_ids import RequestIds
+from outdial.operations.runtime import Runtime
+from outdial.storage import campaigns, leads, locks, templates
+from outdial.storage.leads import NewLead
+
+BATCH = 1000
+
+
+@dataclass(frozen=True)
+class ItemResult:
+    """What became of one row; `lead_id` is the lead made, or the one that it doubles."""
+
+    row: int
+    status: Literal["created", "duplicate", "refused"]
+    lead_id: uuid.UUID | None = None
+    problem: FieldProblem | None = None
+
+
+async def import_target(runtime: Runtime, campaign_id: uuid.UUID) -> Target:
+    """What leads of this campaign are checked against.
+
+    Raises:
+        NotFound: there is no such campaign.
+        Conflict: it was canceled.
+
+    """
+    async with runtime.sessions() as session:
+        campaign = await campaigns.get(session, campaign_id)
+        if campaign is None:
+            raise NotFound(f"There is no campaign {campaign_id}.")
+        if campaign.status == "canceled":
+            raise Conflict(f"The campaign {campaign.name} was canceled; make a new one.")
+        template = await templates.get(session, campaign.template_id)
+        if template is None:
+            raise NotFound(f"There is no template {campaign.template_id}.")
+    wanted = variables_of(template_of(template.body))
+    return Target(campaign.id, template.id, wanted, datetime.now(UTC))
+
+
+async def import_leads(
+    runtime: Runtime, target: Target, rows: Iterator[RawLead], ids: RequestIds
+) -> AsyncIterator[list[ItemResult]]:
+    """Write the leads of `rows`; what became of each comes back batch by batch, in order.
+
+    Reading and checking run in a thread: a large file must not hold up anybody's answer.
+    """
+    number = 0
+    while batch := await asyncio.to_thread(_read, rows, target, ids, number):
+        number += len(batch)
+        async with runtime.sessions.begin() as session:
+            results = await _write(session, target, batch, ids)
+        yield results
+    runtime.hints.dispatch()
+
+
+_Checked = tuple[int, NewLead | FieldProblem]
+
+
+def _read(rows: Iterator[RawLead], target: Target, ids: RequestIds, number: int) -> list[_Checked]:
+    return [
+        (raw.row, check_lead(raw, target, ids.at(number + offset)))
+        for offset, raw in enumerate(islice(rows, BATCH))
+    ]
+
+
+async def _write(
+    session: AsyncSession, target: Target, batch: Sequence[_Checked], ids: RequestIds
+) -> list[ItemResult]:
+    await locks.lock_import(session, target.campaign_id)
+    new = [lead for _, lead in batch if isinstance(lead, NewLead)]
+    taken = await leads.ids_by_external_id(
+        session, target.campaign_id, [lead.external_id for lead in new if lead.external_id]
+    )
+    mine = await leads.known_ids(session, [lead.id for lead in new]) if ids.repeatable else set()
+    fresh: list[NewLead] = []
+    results: list[ItemResult] = []
+    for row, lead in batch:
+        results.append(_place(row, lead, taken, mine, fresh))
+    await leads.insert(session, fresh, target.now)
+    return results
+
+
+def _place(
+    row: int,
+    lead: NewLead | FieldProblem,
+    taken: dict[str, uuid.UUID],
+    mine: set[uuid.UUID],
+    fresh: list[NewLead],
+) -> ItemResult:
+    if isinstance(lead, FieldProblem):
+        return ItemResult(row, "refused", problem=lead)
+    if lead.id in mine:
+        return ItemResult(row, "created", lead.id)
+    if lead.external_id is not None:
+        other = taken.setdefault(lead.external_id, lead.id)
+        if other != lead.id:
+            problem = FieldProblem("external_id", "is in this campaign already")
+            return ItemResult(row, "duplicate", other, problem)
+    fresh.append(lead)
+    return ItemResult(row, "created", lead.id)
