@@ -371,4 +371,6 @@ class IdempotencyKey(Base):
     request_hash: Mapped[str]  # method, path and body
     status: Mapped[int | None]  # None: the first request is still at work
     body: Mapped[Json | None]
+    # While there is no status: until then the request counts as alive; later another may take over.
+    lease_until: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now(), index=True)
