@@ -1,0 +1,1 @@
+"""`outdial doctor`: what is missing to make a real call, in plain words."""
