@@ -14,7 +14,7 @@ from outdial.domain.errors import InvalidInput
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
-_HORIZONS = (8, 400)  # days to look ahead for an opening: a week nearly always has one
+_DAYS_AHEAD = 15  # hours repeat each week; where none opens within two, look again tomorrow
 _QUARTER = timedelta(minutes=15)  # clocks are put forward by multiples of it
 
 
@@ -48,17 +48,13 @@ def _open_everywhere(hours: Hours, clocks: Iterable[ZoneInfo], at: datetime) -> 
 
 def _next_opening(hours: Hours, clocks: Sequence[ZoneInfo], now: datetime) -> datetime | None:
     """All zones become open at a moment at which one of them opens: try those, in order."""
-    for days in _HORIZONS:
-        openings = {at for zone in clocks for at in _openings(hours, zone, now, days) if at > now}
-        for at in sorted(openings):
-            if _open_everywhere(hours, clocks, at):
-                return at
-    return None
+    openings = {at for zone in clocks for at in _openings(hours, zone, now) if at > now}
+    return next((at for at in sorted(openings) if _open_everywhere(hours, clocks, at)), None)
 
 
-def _openings(hours: Hours, zone: ZoneInfo, now: datetime, days: int) -> Iterator[datetime]:
+def _openings(hours: Hours, zone: ZoneInfo, now: datetime) -> Iterator[datetime]:
     today = now.astimezone(zone).date()
-    for day in range(days):
+    for day in range(_DAYS_AHEAD):
         on = today + timedelta(days=day)
         for start, _ in _windows(hours, on):
             yield from _moments(datetime.combine(on, time(*divmod(start, 60))), zone)

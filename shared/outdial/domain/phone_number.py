@@ -3,6 +3,7 @@
 The only file that imports `phonenumbers`.
 """
 
+import re
 from functools import cache
 from zoneinfo import ZoneInfo
 
@@ -12,6 +13,9 @@ from phonenumbers.tzdata import TIMEZONE_DATA
 
 from outdial.domain.errors import InvalidInput
 
+# Digits and what people put between them. Letters are refused rather than dialed as keys: a cell
+# that holds a remark is no number.
+_WRITTEN = re.compile(r"(?:tel:)?\+?[\d\s().\-/·\u2010-\u2015]+")
 _UNKNOWN = "Etc/Unknown"
 _NANP = "+1"
 
@@ -23,13 +27,11 @@ def parse_phone(text: str, region: str | None = None) -> str:
         InvalidInput: it is no number that could be called, and why.
     """
     try:
-        number = phonenumbers.parse(text, region)
+        number = phonenumbers.parse(text if _WRITTEN.fullmatch(text.strip()) else "", region)
     except phonenumbers.NumberParseException:
         raise InvalidInput(
             "is not a phone number: write it with its country, like +12025550100"
         ) from None
-    if number.extension:
-        raise InvalidInput("has an extension, which a call cannot reach")
     if not phonenumbers.is_valid_number(number):
         raise InvalidInput("is not a number in use: a digit too few, too many or wrong")
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
@@ -68,9 +70,7 @@ def is_zone(name: str) -> bool:
     """Whether this is an IANA time zone."""
     try:
         ZoneInfo(name)
-    except (ValueError, OSError):  # ZoneInfoNotFoundError is a KeyError
-        return False
-    except KeyError:
+    except (ValueError, OSError, KeyError):  # a path, a folder, a name that nobody knows
         return False
     return name != _UNKNOWN
 
