@@ -1,0 +1,222 @@
+"""Twilio's REST API, behind values. Every call of the SDK runs in a thread, once, with a deadline.
+
+There is no retry anywhere: `POST /Calls` has no idempotency key, and a repeated one is a second
+call to the same person.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, TypeVar
+from uuid import UUID
+
+from requests.exceptions import RequestException
+from twilio.base.exceptions import TwilioException
+from twilio.rest import Client
+
+from outdial.settings import Settings
+from outdial.telephony.callbacks import AnswerHint, CallbackUrls
+from outdial.telephony.dial_result import (
+    Accepted,
+    AlreadyEnded,
+    CarrierAway,
+    CarrierCall,
+    DialResult,
+    NoSuchCall,
+    NotSent,
+    NotUpdated,
+    OutcomeUnknown,
+    Rejected,
+    Updated,
+    UpdateResult,
+)
+from outdial.telephony.twilio_errors import ALREADY_ENDED, code_of
+from outdial.telephony.twilio_http import OneShotClient, never_sent
+
+T = TypeVar("T")
+
+MOST_REQUESTS_AT_ONCE = 32
+REQUEST_TIMEOUT = 408  # of 4xx, the one that says nothing of what became of the request
+STATUS_EVENTS = ("initiated", "ringing", "answered", "completed")
+
+
+@dataclass(frozen=True)
+class PlaceCall:
+    """One call to place. Times are whole seconds.
+
+    `hint` stands in the URLs, so that the answer can be routed without any store; `time_limit` is
+    the longest that the call may last and is always set. `detection` is asynchronous: the
+    conversation begins meanwhile. `twiml`, when given, is executed instead of asking our URL.
+    """
+
+    attempt_id: UUID
+    to: str
+    caller: str
+    hint: AnswerHint
+    ring_timeout: int
+    time_limit: int
+    record: bool = False
+    detection: Literal["Enable", "DetectMessageEnd"] | None = None
+    detection_timeout: int = 30
+    twiml: str | None = None
+
+
+class TwilioCarrier:
+    """The carrier. Safe to share between tasks; one SDK client for each thread."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._urls = CallbackUrls(settings)
+        self._threads = ThreadPoolExecutor(MOST_REQUESTS_AT_ONCE, thread_name_prefix="twilio")
+        self._local = threading.local()
+
+    async def place(self, call: PlaceCall) -> DialResult:
+        """POST the call, once, whatever comes back."""
+        fields = self._fields(call)
+        try:
+            made = await self._run(lambda client: client.calls.create(**fields))
+        except TwilioException as error:
+            return _refusal(error)
+        except RequestException as error:
+            reason = _short(error)
+            return NotSent(reason) if never_sent(error) else OutcomeUnknown(reason)
+        except Exception as error:  # noqa: BLE001 - unreadable answers end here: the phone may ring
+            return OutcomeUnknown(_short(error))
+        return Accepted(made.sid) if made.sid else OutcomeUnknown("an answer without a sid")
+
+    async def end_call(self, sid: str) -> UpdateResult:
+        """Hang up a call, in whatever state it is."""
+        return await self._update(sid, status="completed")
+
+    async def update_twiml(self, sid: str, twiml: str) -> UpdateResult:
+        """Have a live call execute other TwiML; its media stream is torn down."""
+        return await self._update(sid, twiml=twiml)
+
+    async def fetch_call(self, sid: str) -> CarrierCall | NoSuchCall | CarrierAway:
+        """Ask for one call."""
+        try:
+            return _carrier_call(await self._run(lambda client: client.calls(sid).fetch()))
+        except TwilioException as error:
+            gone = getattr(error, "code", None) in ALREADY_ENDED
+            return NoSuchCall() if gone else CarrierAway(_short(error))
+        except Exception as error:  # noqa: BLE001 - requests', json's and the SDK's own
+            return CarrierAway(_short(error))
+
+    async def list_calls(
+        self,
+        *,
+        to: str | None = None,
+        caller: str | None = None,
+        status: str | None = None,
+        started_after: datetime | None = None,
+        limit: int = 100,
+    ) -> list[CarrierCall] | CarrierAway:
+        """Calls that match. The list lags: a call that is not in it may exist all the same.
+
+        `started_after` counts by whole days, and a queued call has no start: ask for
+        `status="queued"` too.
+        """
+        wanted = {"to": to, "from_": caller, "status": status, "start_time_after": started_after}
+        given = {name: value for name, value in wanted.items() if value is not None}
+        try:
+            found = await self._run(lambda client: client.calls.list(limit=limit, **given))
+        except Exception as error:  # noqa: BLE001 - the SDK's, requests' and json's
+            return CarrierAway(_short(error))
+        return [_carrier_call(call) for call in found]
+
+    def close(self) -> None:
+        """Let threads go; requests under way are finished by nobody's waiting."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _update(self, sid: str, **fields: str) -> UpdateResult:
+        try:
+            await self._run(lambda client: client.calls(sid).update(**fields))
+        except TwilioException as error:
+            ended = getattr(error, "code", None) in ALREADY_ENDED
+            return AlreadyEnded() if ended else NotUpdated(_short(error))
+        except Exception as error:  # noqa: BLE001 - requests', json's and the SDK's own
+            return NotUpdated(_short(error))
+        return Updated()
+
+    async def _run(self, ask: Callable[[Client], T]) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, lambda: ask(self._client()))
+
+    def _client(self) -> Client:
+        """The thread's own client: sessions of `requests` are not made for sharing."""
+        client = getattr(self._local, "client", None)
+        if client is None:
+            base_url = self._settings.twilio_api_base_url
+            client = Client(
+                self._settings.twilio_account_sid,
+                self._settings.twilio_auth_token.get_secret_value(),
+                http_client=OneShotClient(base_url, self._settings.post_timeout_seconds),
+            )
+            client.api.base_url = base_url
+            # The address is the setting's: TWILIO_EDGE and TWILIO_REGION would rewrite it.
+            client.edge = client.region = None
+            self._local.client = client
+        return client
+
+    def _fields(self, call: PlaceCall) -> dict[str, Any]:
+        urls = self._urls
+        fields: dict[str, Any] = {
+            "to": call.to,
+            "from_": call.caller,
+            "status_callback": urls.status(call.attempt_id),
+            "status_callback_event": list(STATUS_EVENTS),
+            "timeout": call.ring_timeout,
+            "time_limit": call.time_limit,
+        }
+        if call.twiml is not None:
+            fields["twiml"] = call.twiml
+        else:
+            fields["url"] = urls.voice(call.attempt_id, call.hint)
+            fields["fallback_url"] = urls.fallback(call.attempt_id, call.hint)
+        if call.record:
+            fields |= {
+                "record": True,
+                "recording_channels": "dual",
+                "recording_status_callback": urls.recording(call.attempt_id),
+                "recording_status_callback_event": ["completed", "absent"],
+            }
+        if call.detection is not None:
+            fields |= {
+                "machine_detection": call.detection,
+                "machine_detection_timeout": call.detection_timeout,
+                "async_amd": "true",
+                "async_amd_status_callback": urls.amd(call.attempt_id),
+            }
+        return fields
+
+
+def _refusal(error: TwilioException) -> DialResult:
+    """A refusal, if Twilio says so; a server that fails may have placed the call."""
+    status = getattr(error, "status", None)
+    if isinstance(status, int) and 400 <= status < 500 and status != REQUEST_TIMEOUT:
+        return Rejected(code_of(getattr(error, "code", None), status), status, _short(error))
+    return OutcomeUnknown(_short(error))
+
+
+def _carrier_call(call: Any) -> CarrierCall:
+    return CarrierCall(
+        sid=call.sid,
+        to=call.to or "",
+        caller=call.from_ or "",
+        status=str(call.status or ""),
+        direction=str(call.direction or ""),
+        answered_by=call.answered_by or None,
+        duration=int(call.duration) if call.duration else None,
+        date_created=call.date_created,
+        start_time=call.start_time,
+        end_time=call.end_time,
+    )
+
+
+def _short(error: BaseException) -> str:
+    """One line: the SDK's own text is for a terminal, and causes of `requests` run long."""
+    words = getattr(error, "msg", None) or getattr(error, "title", None) or str(error)
+    return f"{type(error).__name__}: {words}"[:300]

@@ -1,0 +1,63 @@
+"""TwiML, built by an XML builder: whatever stands in a text or a URL, the document is one."""
+
+import re
+from collections.abc import Mapping
+
+from twilio.twiml.voice_response import Connect, VoiceResponse
+
+MOST_PARAMETER_CHARACTERS = 499
+"""Twilio drops a `<Parameter>` whose name and value together are longer."""
+
+# XML 1.0 has no way to write these, escaped or not.
+_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def connect_stream(
+    url: str, *, action: str, status_callback: str, parameters: Mapping[str, str]
+) -> str:
+    """Connect the call with a media socket; when the stream ends Twilio asks `action`."""
+    response = VoiceResponse()
+    connect = Connect(action=_plain(action), method="POST")
+    stream = connect.stream(
+        url=_plain(url), status_callback=_plain(status_callback), status_callback_method="POST"
+    )
+    for name, value in parameters.items():
+        stream.parameter(name=_plain(name), value=_plain(value)[:MOST_PARAMETER_CHARACTERS])
+    response.append(connect)
+    return str(response)
+
+
+def hold_and_redirect(text: str, url: str, pause_seconds: int) -> str:
+    """Say that it takes a moment, wait, and have Twilio ask `url`."""
+    response = VoiceResponse()
+    response.say(_plain(text))
+    response.pause(length=pause_seconds)
+    response.redirect(_plain(url), method="POST")
+    return str(response)
+
+
+def say_goodbye(text: str, language: str | None = None) -> str:
+    """Say `text` and hang up."""
+    response = VoiceResponse()
+    if language:
+        response.say(_plain(text), language=_plain(language))
+    else:
+        response.say(_plain(text))
+    response.hangup()
+    return str(response)
+
+
+def hangup() -> str:
+    """Hang up without a word."""
+    response = VoiceResponse()
+    response.hangup()
+    return str(response)
+
+
+def empty() -> str:
+    """Nothing to do: for a call that is over."""
+    return str(VoiceResponse())
+
+
+def _plain(text: str) -> str:
+    return _NOT_XML.sub("", text)
