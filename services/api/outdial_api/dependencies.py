@@ -3,7 +3,6 @@
 from typing import Annotated
 
 from fastapi import Depends, Request
-
 from outdial.operations.runtime import Runtime
 
 

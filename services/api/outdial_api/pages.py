@@ -11,9 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Generic, TypeVar
 
 from fastapi import Query
-from pydantic import BaseModel, Field
-
 from outdial.domain.errors import FieldProblem, InvalidInput
+from pydantic import BaseModel, Field
 
 Item = TypeVar("Item")
 Row = TypeVar("Row")

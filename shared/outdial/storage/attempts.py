@@ -76,6 +76,19 @@ async def lock_live_of_number(session: AsyncSession, phone: str) -> list[Attempt
     )
 
 
+async def lock_live_of_campaign(session: AsyncSession, campaign_id: uuid.UUID) -> list[Attempt]:
+    """The live attempts of a campaign, locked in the order of their ids."""
+    return list(
+        await session.scalars(
+            select(Attempt)
+            .where(Attempt.campaign_id == campaign_id, IS_OUTBOUND, IS_LIVE)
+            .order_by(Attempt.id)
+            .with_for_update()
+            .execution_options(populate_existing=True)
+        )
+    )
+
+
 async def live(session: AsyncSession, *, campaign_id: uuid.UUID | None = None) -> list[Attempt]:
     """Every live attempt, of one campaign or of all."""
     query = select(Attempt).where(IS_LIVE)

@@ -84,4 +84,7 @@ async def add(session: AsyncSession, campaign: Campaign) -> bool:
 
 async def lock(session: AsyncSession, campaign_id: uuid.UUID) -> Campaign | None:
     """One campaign, locked until the transaction ends and read afresh."""
-    return await session.get(Campaign, campaign_id, with_for_update=True, populate_existing=True)
+    # No stronger: the rows of leads and attempts that point here must not wait for it.
+    return await session.get(
+        Campaign, campaign_id, with_for_update={"key_share": True}, populate_existing=True
+    )
