@@ -86,8 +86,12 @@ HANG_UP = HangUp()
 class Behaviour(Protocol):
     """One answered call. `frame` is called every 20 ms from the answer on and never blocks."""
 
-    utterances: list[Utterance]
     machine: MachineFacts | None
+
+    @property
+    def utterances(self) -> list[Utterance]:
+        """What was said to its end so far."""
+        ...
 
     def frame(self, heard: Frame) -> Frame | HangUp:
         """Hear 20 ms of the line (silence if there is nothing), and say 20 ms."""
