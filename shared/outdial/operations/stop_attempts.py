@@ -5,6 +5,7 @@ that is queued can no longer be dialed, one whose call is known is ended by REST
 and one whose call is not known yet is ended by whoever learns its SID.
 """
 
+import asyncio
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -12,13 +13,13 @@ from datetime import UTC, datetime
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
-from twilio.base.exceptions import TwilioException
 
 from outdial.domain.attempt_state import AttemptState, StopReason
 from outdial.domain.call_events import Event, Source
 from outdial.operations.runtime import Runtime
 from outdial.storage import attempts, call_events, plan_changes
 from outdial.storage.tables import Attempt
+from outdial.telephony.dial_result import NotUpdated
 
 _log = structlog.get_logger(__name__)
 
@@ -60,11 +61,10 @@ async def act_on(runtime: Runtime, stopped: Stopped) -> None:
     """
     for attempt_id in stopped.to_settle:
         runtime.hints.settle(attempt_id)
-    for sid in stopped.calls_to_end:
-        try:
-            await runtime.carrier.end_call(sid)
-        except (TwilioException, OSError) as error:
-            _log.warning("call_not_ended", call_sid=sid, error=str(error))
+    results = await asyncio.gather(*map(runtime.carrier.end_call, stopped.calls_to_end))
+    for sid, result in zip(stopped.calls_to_end, results, strict=True):
+        if isinstance(result, NotUpdated):
+            _log.warning("call_not_ended", call_sid=sid, reason=result.reason)
 
 
 def _stopped(reason: StopReason) -> Event:
