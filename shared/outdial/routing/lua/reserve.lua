@@ -1,0 +1,41 @@
+-- ARGV: attempt, lease ms, pod to avoid, its boot id ('' for none).
+-- Answers {'slot', pod, boot, url} | {'no_room'} | {'not_ready'}.
+local attempt, lease = ARGV[2], tonumber(ARGV[3])
+local avoid_pod, avoid_boot = ARGV[4], ARGV[5]
+
+if redis.call('EXISTS', EPOCH) == 0 then return {'not_ready'} end
+
+local held = holder_of(attempt)
+if held then
+  local said = fresh_pod(held.pod)
+  local reserved = tonumber(redis.call('ZSCORE', set_of(held.pod, 'reserved'), attempt) or 0)
+  local live = tonumber(redis.call('ZSCORE', set_of(held.pod, 'live'), attempt) or 0)
+  local same_life = said and said.boot == held.boot
+  local avoided = held.pod == avoid_pod and held.boot == avoid_boot
+  if same_life and not avoided then
+    if live > now then
+      return {'slot', held.pod, held.boot, said.url}
+    end
+    if reserved > now and said.state == 'ready' then
+      redis.call('ZADD', set_of(held.pod, 'reserved'), math.max(reserved, now + lease), attempt)
+      return {'slot', held.pod, held.boot, said.url}
+    end
+  end
+  let_go(attempt, held)
+end
+
+for _, pod in ipairs(redis.call('ZRANGE', READY, 0, -1)) do
+  local said = fresh_pod(pod)
+  if not said then
+    redis.call('ZREM', READY, pod)
+  elseif not (pod == avoid_pod and said.boot == avoid_boot) then
+    local used = load_of(pod)
+    if used < said.slots then
+      hold(attempt, pod, said.boot, lease)
+      index(pod, said, used + 1)
+      return {'slot', pod, said.boot, said.url}
+    end
+    index(pod, said, used)
+  end
+end
+return {'no_room'}

@@ -1,0 +1,125 @@
+"""Media pods and what they last said of themselves.
+
+A pod beats once a second. What it says replaces what was known; a pod that is silent is out. Its
+beat is answered with the attempts whose slots are reserved on it: what to prepare, and by what is
+missing, what to drop.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from uuid import UUID
+
+from redis.asyncio import Redis
+
+from outdial.routing.lua_scripts import LuaScript
+from outdial.settings import Settings
+
+PodState = Literal["ready", "draining"]
+
+
+@dataclass(frozen=True)
+class Heartbeat:
+    """What a pod says. A restart under the same `pod_id` has another `boot_id`.
+
+    `url` is the public WebSocket address up to and including `/pods/{pod_id}`.
+    """
+
+    pod_id: str
+    boot_id: str
+    url: str
+    slots: int
+    state: PodState = "ready"
+    preparing: Sequence[UUID] = ()
+    live: Sequence[UUID] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PodView:
+    """A pod as the registry knows it. `reserved` and `live` count slots whose lease stands."""
+
+    pod_id: str
+    boot_id: str
+    url: str
+    slots: int
+    state: PodState
+    reserved: int
+    live: int
+    age_seconds: float
+    out_after_seconds: float = 3.0
+    preparing: int = 0
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_out(self) -> bool:
+        """Whether it has been silent for too long."""
+        return self.age_seconds > self.out_after_seconds
+
+    @property
+    def used(self) -> int:
+        """Slots in use."""
+        return self.reserved + self.live
+
+    @property
+    def load(self) -> float:
+        """The share of slots in use."""
+        return self.used / self.slots if self.slots else 1.0
+
+
+_beat = LuaScript("beat")
+_pods = LuaScript("pods")
+
+
+async def beat(redis: Redis, heartbeat: Heartbeat, settings: Settings) -> list[UUID]:
+    """Tell the registry; the ids reserved on this pod and not yet live."""
+    _check_name(heartbeat.pod_id)
+    _check_name(heartbeat.boot_id)
+    said = {
+        "pod": heartbeat.pod_id,
+        "boot": heartbeat.boot_id,
+        "url": heartbeat.url,
+        "slots": heartbeat.slots,
+        "state": heartbeat.state,
+        "out_after": round(settings.pod_out_after_seconds * 1000),
+        "preparing": len(heartbeat.preparing),
+        "labels": json.dumps(dict(heartbeat.labels)),  # text: Lua's JSON loses an empty object
+    }
+    reserved = await _beat(
+        redis,
+        heartbeat.pod_id,
+        json.dumps(said),
+        round(settings.live_slot_lease_seconds * 1000),
+        *map(str, heartbeat.live),
+    )
+    return [UUID(attempt_id) for attempt_id in reserved]
+
+
+async def list_pods(redis: Redis) -> list[PodView]:
+    """Every pod heard in the last ten minutes, by name."""
+    rows = await _pods(redis)
+    return sorted((_view(*row) for row in rows), key=lambda pod: pod.pod_id)
+
+
+def _view(text: str, reserved: int, live: int, age_ms: int) -> PodView:
+    said: dict[str, Any] = json.loads(text)
+    return PodView(
+        pod_id=said["pod"],
+        boot_id=said["boot"],
+        url=said["url"],
+        slots=said["slots"],
+        state=said["state"],
+        reserved=reserved,
+        live=live,
+        age_seconds=age_ms / 1000,
+        out_after_seconds=said["out_after"] / 1000,
+        preparing=said["preparing"],
+        labels=json.loads(said["labels"]),
+    )
+
+
+def _check_name(name: str) -> None:
+    """Names stand in keys and in values with spaces between."""
+    if not name or any(character.isspace() for character in name):
+        raise ValueError(f"{name!r} cannot name a pod or a boot: it is empty or holds a space")

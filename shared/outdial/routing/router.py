@@ -1,0 +1,56 @@
+"""The gateway's last view of the pods, for the moment when Redis does not answer.
+
+A call that a person has picked up is connected from what was known a second ago rather than not at
+all: the pod checks the token and refuses what it has no room for.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Sequence
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from outdial.routing.pod_registry import PodView, list_pods
+from outdial.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+def choose(pods: Iterable[PodView], wanted: str) -> PodView | None:
+    """The pod `wanted` if it lives, else the least loaded one that takes calls and has room."""
+    alive = [pod for pod in pods if not pod.is_out]
+    for pod in alive:
+        if pod.pod_id == wanted and pod.state == "ready":
+            return pod
+    free = [pod for pod in alive if pod.state == "ready" and pod.used < pod.slots]
+    return min(free, key=lambda pod: (pod.load, pod.pod_id), default=None)
+
+
+class Router:
+    """Keeps the view fresh in the background; `choose` reads it without waiting for anything."""
+
+    def __init__(self, redis: Redis, settings: Settings) -> None:
+        self._redis = redis
+        self._settings = settings
+        self.pods: Sequence[PodView] = ()
+
+    async def run(self) -> None:
+        """Refresh once a second until canceled. While Redis is away, the last view stays."""
+        while True:
+            await self.refresh()
+            await asyncio.sleep(self._settings.heartbeat_seconds)
+
+    async def refresh(self) -> None:
+        """Ask Redis once. An empty answer after a full one is an emptied Redis: not believed."""
+        try:
+            pods = await list_pods(self._redis)
+        except (RedisError, OSError, TimeoutError) as error:
+            log.warning("the last view of the pods stays: %s", error)
+            return
+        if pods or not self.pods:
+            self.pods = pods
+
+    def choose(self, wanted: str) -> PodView | None:
+        """From the last view: ages in it are those at the moment it was taken."""
+        return choose(self.pods, wanted)
