@@ -105,16 +105,24 @@ def flower(place: Place, port: int) -> Service:
     return Service(spec, _answers(f"http://127.0.0.1:{port}/healthcheck"))
 
 
-def media_pod(place: Place, number: int, port: int, public_url: str) -> Service:
+def media_pod(place: Place, pod: str, port: int, public_url: str) -> Service:
     """A media pod; its models take some seconds to load."""
     spec = place.spec(
-        f"media-pod-{number}",
+        f"media-{pod}",
         "outdial_media",
-        OUTDIAL_POD_ID=f"pod-{number}",
+        OUTDIAL_POD_ID=pod,
         OUTDIAL_POD_PUBLIC_URL=public_url,
         OUTDIAL_PORT=str(port),
     )
     return Service(spec, _answers(f"http://127.0.0.1:{port}/health"), patience=120)
+
+
+def front_door(place: Place, port: int, gateway_port: int, pods: Mapping[str, int]) -> Service:
+    """One address for gateway and pods."""
+    flags = _flags({"port": str(port), "gateway": str(gateway_port)})
+    flags += [part for pod, at in pods.items() for part in ("--pod", f"{pod}={at}")]
+    spec = place.spec("front-door", "outdial_cli.stack.front_door", *flags)
+    return Service(spec, _answers(f"http://127.0.0.1:{port}/health"))
 
 
 def _flags(options: Mapping[str, str]) -> list[str]:

@@ -13,7 +13,7 @@ from outdial.storage.engine import upgrade
 
 from outdial_cli.stack import environment, services
 from outdial_cli.stack.admin_key import admin_key
-from outdial_cli.stack.child_process import Child
+from outdial_cli.stack.child_process import Child, ChildFailedError
 from outdial_cli.stack.embedded_postgres import EmbeddedPostgres
 from outdial_cli.stack.embedded_redis import EmbeddedRedis
 from outdial_cli.stack.guard import Guard
@@ -151,30 +151,46 @@ class Stack:
 
     def _services(self) -> list[Service]:
         options = self._options
-        ports = iter(free_ports(4 + options.media))
-        gateway_port = options.port if is_free(options.port) else next(ports)
-        local = f"http://127.0.0.1:{gateway_port}"
-        flower_port, pod_ports = next(ports), [next(ports) for _ in range(options.media)]
-        env, sandbox = self._sandbox(next(ports), next(ports)) if options.sandbox else ({}, [])
-        if self._settings is not None:
-            env = environment.plain(self._settings)
+        ports = iter(free_ports(5 + options.media))
+        public_port = self._public_port(next(ports))
+        # Real calls come through one tunnel: then a front door stands before gateway and pods.
+        gateway_port = public_port if options.sandbox else next(ports)
+        local, flower_port = f"http://127.0.0.1:{public_port}", next(ports)
+        pod_ports = {f"pod-{n}": next(ports) for n in range(1, options.media + 1)}
+        env, first = self._far_ends(next(ports), next(ports))
         env.setdefault("PUBLIC_URL", local)
         place = self._place(env)
-        pods = [self._pod_url(number, port) for number, port in enumerate(pod_ports, 1)]
+        urls = {pod: self._pod_url(pod, port) for pod, port in pod_ports.items()}
         self.info = replace(
-            self.info, api_url=local, flower_url=f"http://127.0.0.1:{flower_port}", pods=pods
+            self.info,
+            api_url=local,
+            flower_url=f"http://127.0.0.1:{flower_port}",
+            pods=list(urls.values()),
+        )
+        last = (
+            []
+            if options.sandbox
+            else [services.front_door(place, public_port, gateway_port, pod_ports)]
         )
         return [
-            *sandbox,
+            *first,
             services.gateway(place, gateway_port),
             services.worker(place),
             services.beat(place),
             services.flower(place, flower_port),
-            *(
-                services.media_pod(place, number, port, url)
-                for number, (port, url) in enumerate(zip(pod_ports, pods, strict=True), 1)
-            ),
+            *(services.media_pod(place, pod, port, urls[pod]) for pod, port in pod_ports.items()),
+            *last,
         ]
+
+    def _public_port(self, other: int) -> int:
+        wanted = self._options.port
+        if is_free(wanted):
+            return wanted
+        if self._options.sandbox:
+            return other
+        raise ChildFailedError(
+            f"Port {wanted}, to which your tunnel leads, is taken: free it, or set OUTDIAL_PORT."
+        )
 
     def _place(self, env: dict[str, str]) -> Place:
         stores = {"DATABASE_URL": self.info.postgres, "REDIS_URL": self.info.redis}
@@ -182,35 +198,33 @@ class Stack:
         merged = {**environment.base(), **own, **env, **stores, **self._options.env}
         return Place(merged, self._paths.log, self._paths.run)
 
-    def _sandbox(
+    def _far_ends(
         self, carrier_port: int, providers_port: int
     ) -> tuple[dict[str, str], list[Service]]:
+        """The carrier and the providers: the user's own, or the sandbox."""
+        if self._settings is not None:
+            return environment.plain(self._settings), []
         keys = environment.SandboxKeys()
-        options = self._options
-        self.info = replace(
-            self.info,
-            carrier_url=f"http://127.0.0.1:{carrier_port}",
-            providers_url=f"http://127.0.0.1:{providers_port}",
-        )
+        carrier, providers = (f"http://127.0.0.1:{p}" for p in (carrier_port, providers_port))
+        self.info = replace(self.info, carrier_url=carrier, providers_url=providers)
         place = Place(environment.base(), self._paths.log, self._paths.run)
+        rate = f"{self._options.calls_per_second:g}"
         arguments = {
             "account-sid": keys.account_sid,
             "auth-token": keys.auth_token,
-            "calls-per-second": f"{options.calls_per_second:g}",
-            "ring-seconds": f"{options.ring_seconds:g}",
+            "calls-per-second": rate,
+            "ring-seconds": f"{self._options.ring_seconds:g}",
         }
-        data = self._paths.data / "sandbox"
-        env = environment.sandbox_settings(keys, self.info.carrier_url, self.info.providers_url)
-        env["OUTDIAL_CALLS_PER_SECOND"] = f"{options.calls_per_second:g}"
-        return env, [
-            services.carrier(place, carrier_port, data, arguments),
+        env = environment.sandbox_settings(keys, carrier, providers)
+        return {**env, "OUTDIAL_CALLS_PER_SECOND": rate}, [
+            services.carrier(place, carrier_port, self._paths.data / "sandbox", arguments),
             services.providers(place, providers_port),
         ]
 
-    def _pod_url(self, number: int, port: int) -> str:
+    def _pod_url(self, pod: str, port: int) -> str:
         given = self._settings
         if given is None:
-            return f"ws://127.0.0.1:{port}/pods/pod-{number}"
+            return f"ws://127.0.0.1:{port}/pods/{pod}"
         if given.pod_public_url and self._options.media == 1:
             return given.pod_public_url
-        return environment.pod_url(given.public_url, f"pod-{number}")
+        return environment.pod_url(given.public_url, pod)

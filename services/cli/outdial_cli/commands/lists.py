@@ -1,0 +1,115 @@
+"""Templates, numbers and suppressions: add to them, list them."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from outdial_cli.connection import connect
+from outdial_cli.failure import CommandFailedError
+from outdial_cli.output import print_json, say
+from outdial_cli.tables import show_rows
+
+AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
+Phone = Annotated[str, typer.Argument(help="In E.164, like +14155550100.")]
+
+templates = typer.Typer(help="Kinds of calls.", no_args_is_help=True)
+numbers = typer.Typer(help="Numbers of yours that calls come from.", no_args_is_help=True)
+suppressions = typer.Typer(help="Numbers that nobody here may call.", no_args_is_help=True)
+
+
+@templates.command("add")
+def add_template(
+    file: Annotated[Path, typer.Argument(help="YAML or JSON; see examples/templates.")],
+    as_json: AsJson = False,
+) -> None:
+    """Add a template, or a new version of one."""
+    with connect() as api:
+        added = api.post("/v1/templates", read_template(file))
+    if as_json:
+        print_json(added)
+    else:
+        say(f"{added['slug']}, version {added['version']}, is added.")
+
+
+@templates.command("list")
+def list_templates(as_json: AsJson = False) -> None:
+    """Every template, with its newest version."""
+    with connect() as api:
+        show_rows(
+            api.pages("/v1/templates"),
+            ("slug", "version", "created_at"),
+            as_json=as_json,
+            none="No templates yet: `outdial template add examples/templates/...yaml`.",
+        )
+
+
+@numbers.command("add")
+def add_number(
+    phone: Phone,
+    label: Annotated[str | None, typer.Option(help="What you call it.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let calls come from a number of yours."""
+    body = {"phone": phone} | ({"label": label} if label else {})
+    with connect() as api:
+        added = api.post("/v1/numbers", body)
+    if as_json:
+        print_json(added)
+    else:
+        say(f"{added['phone']} is added.")
+
+
+@numbers.command("list")
+def list_numbers(as_json: AsJson = False) -> None:
+    """Every caller number."""
+    with connect() as api:
+        show_rows(
+            api.pages("/v1/numbers"),
+            ("phone", "label", "status", "set_aside_reason", "last_used_at"),
+            as_json=as_json,
+            none="No numbers yet: `outdial number add +1...`.",
+        )
+
+
+@suppressions.command("add")
+def add_suppression(
+    phone: Phone,
+    reason: Annotated[str, typer.Option(help="Why; it is kept with the number.")] = "asked",
+    as_json: AsJson = False,
+) -> None:
+    """Never call a number again; a call to it that is going on is ended."""
+    with connect() as api:
+        added = api.post("/v1/suppressions", {"phone": phone, "reason": reason})
+    if as_json:
+        print_json(added)
+    else:
+        say(f"{added['phone']} will not be called again.")
+
+
+@suppressions.command("list")
+def list_suppressions(as_json: AsJson = False) -> None:
+    """Every suppressed number."""
+    with connect() as api:
+        show_rows(
+            api.pages("/v1/suppressions"),
+            ("phone", "reason", "source", "created_at"),
+            as_json=as_json,
+            none="Nobody has asked not to be called.",
+        )
+
+
+def read_template(file: Path) -> Any:
+    """A template file as plain values.
+
+    Raises:
+        CommandFailedError: it is missing, or is neither YAML nor JSON.
+
+    """
+    try:
+        return yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CommandFailedError(f"{file}: {error.strerror}. Give the path of a file.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise CommandFailedError(f"{file} is not YAML: {error}") from None
