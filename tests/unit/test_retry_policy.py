@@ -93,9 +93,7 @@ def test_retries_are_used_up() -> None:
     assert decide(no_answer, policy=Retry(max_retries=0)) == Finish(Outcome.NO_ANSWER)
 
 
-@pytest.mark.parametrize(
-    "outcome", [Outcome.INVALID_NUMBER, Outcome.WRONG_PERSON, Outcome.FAX, Outcome.SUPPRESSED]
-)
+@pytest.mark.parametrize("outcome", [Outcome.INVALID_NUMBER, Outcome.WRONG_PERSON, Outcome.FAX])
 def test_these_move_to_the_next_contact_at_once(outcome: Outcome) -> None:
     assert decide(tried(outcome), contacts=2) == NextContact(1, NOW)
     assert decide(tried(outcome, 0), tried(outcome, 1), contacts=2) == Finish(outcome)

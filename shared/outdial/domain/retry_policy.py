@@ -21,8 +21,7 @@ SOONEST_CALLBACK = timedelta(minutes=1)
 UNSPENT_BACKOFF = timedelta(seconds=5)  # doubled by each further unspent try
 UNSPENT_BACKOFF_CAP = timedelta(minutes=15)
 
-ALWAYS_FINISH = frozenset({Outcome.OPTED_OUT, Outcome.EXPIRED})
-DEAD_NUMBER = frozenset({Outcome.SUPPRESSED})  # moves on, whatever the policy says
+_ALWAYS_FINISH = frozenset({Outcome.OPTED_OUT, Outcome.EXPIRED})
 _COOLS_DOWN_LIKE = {Outcome.VOICEMAIL_LEFT: "machine"}
 
 
@@ -91,11 +90,11 @@ def _wish(
 ) -> Decision:
     """The decision, as long as the lead lives."""
     last = history[-1]
-    if last.stop_reason not in {None, StopReason.ZOMBIE} or last.outcome in ALWAYS_FINISH:
+    if last.stop_reason not in {None, StopReason.ZOMBIE} or last.outcome in _ALWAYS_FINISH:
         return Finish(last.outcome)
-    if last.outcome in DEAD_NUMBER:
-        return pass_over(lead, last.contact, last.outcome, now)
     if not last.spent:
+        if last.outcome is Outcome.SUPPRESSED:
+            return pass_over(lead, last.contact, last.outcome, now)
         return RetryAt(last.contact, now + unspent_backoff(unspent_in_a_row(history)))
     if facts.callback_at is not None and _callbacks(history) <= MAX_CALLBACKS:
         return RetryAt(last.contact, _callback(policy, facts.callback_at, now), ScheduledBy.PERSON)
