@@ -1,1 +1,1 @@
-"""The carrier: Twilio's REST, webhooks, TwiML and media streams."""
+"""A telephone network in a box that speaks Twilio's protocols."""

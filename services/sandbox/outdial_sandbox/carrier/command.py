@@ -1,0 +1,84 @@
+"""`python -m outdial_sandbox carrier`: its arguments, and how it runs."""
+
+import argparse
+import gc
+import os
+import re
+import socket
+from pathlib import Path
+
+import uvicorn
+
+from outdial_sandbox.carrier.app import build_carrier
+from outdial_sandbox.carrier.config import OWNED_NUMBERS, CarrierConfig, NetworkSettings
+from outdial_sandbox.carrier.identifiers import sid_of
+from outdial_sandbox.people.people import who_answers
+
+DEFAULT_TOKEN = "sandbox-auth-token"  # noqa: S105 - opens nothing but the sandbox
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What the carrier can be told."""
+    env = os.environ
+    sid = env.get("TWILIO_ACCOUNT_SID") or sid_of("AC", "outdial sandbox")
+    token = env.get("TWILIO_AUTH_TOKEN") or DEFAULT_TOKEN
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument("--port", type=int, default=8090, help="port; 0 takes a free one")
+    parser.add_argument("--data", type=Path, default=Path("var/sandbox"), help="recordings go here")
+    parser.add_argument(
+        "--account-sid", default=sid, help="default: TWILIO_ACCOUNT_SID, or %(default)s"
+    )
+    parser.add_argument(
+        "--auth-token", default=token, help="default: TWILIO_AUTH_TOKEN, or its own"
+    )
+    parser.add_argument("--calls-per-second", type=float, default=1.0)
+    parser.add_argument("--ring-seconds", type=float, default=2.0, help="how long a phone rings")
+    parser.add_argument(
+        "--number", action="append", default=[], help="one more number of the account"
+    )
+    parser.add_argument(
+        "--public-url", default="", help="where the carrier is reached from outside"
+    )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Serve until SIGTERM or SIGINT. Raises ValueError for an argument that does not fit."""
+    if not re.fullmatch(r"AC[0-9a-fA-F]{32}", arguments.account_sid):
+        raise ValueError(
+            f"--account-sid: AC and 32 hexadecimal digits, not {arguments.account_sid}"
+        )
+    settings = NetworkSettings().changed(
+        {
+            "calls_per_second": arguments.calls_per_second,
+            "ring_seconds": arguments.ring_seconds,
+            "numbers": [*OWNED_NUMBERS, *arguments.number],
+        }
+    )
+    listener = _listener(arguments.host, arguments.port)
+    host = "127.0.0.1" if arguments.host in ("0.0.0.0", "") else arguments.host  # noqa: S104
+    config = CarrierConfig(
+        account_sid=arguments.account_sid,
+        auth_token=arguments.auth_token,
+        data=arguments.data,
+        public_url=arguments.public_url.rstrip("/") or f"http://{host}:{listener.getsockname()[1]}",
+    )
+    app = build_carrier(config, settings, who_answers)
+    print(f"carrier: {config.public_url} account {config.account_sid}", flush=True)
+    gc.freeze()  # what is loaded now stays: collections in a call have less to look at
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app, log_level="warning", access_log=False, timeout_graceful_shutdown=3, ws="none"
+        )
+    )
+    server.run(sockets=[listener])
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        raise ValueError(f"cannot listen on {host}:{port}: {error.strerror}") from None
+    return listener

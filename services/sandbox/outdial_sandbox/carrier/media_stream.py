@@ -1,0 +1,213 @@
+"""A bidirectional media stream: a WebSocket from the carrier to the customer's bot."""
+
+import asyncio
+import base64
+import binascii
+import contextlib
+import ipaddress
+import json
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+
+from outdial_sandbox.carrier import mulaw
+from outdial_sandbox.carrier.call_audio import CallAudio
+from outdial_sandbox.carrier.identifiers import new_sid
+from outdial_sandbox.carrier.playback import StreamBuffer
+from outdial_sandbox.carrier.webhooks import signature
+from outdial_sandbox.people.behaviour import Frame
+
+OPEN_SECONDS = 5.0
+CLOSE_SECONDS = 2.0
+_MOST_WAITING = 3000  # messages to a bot that does not read: one minute
+
+_SILENT_PAYLOAD = base64.b64encode(bytes([mulaw.SILENCE]) * 160).decode()
+
+Problem = Callable[[int, str], None]
+
+
+class StreamRefusedError(Exception):
+    """The bot's WebSocket could not be opened (Twilio's error 31920)."""
+
+
+@dataclass
+class StreamRecord:
+    """What the ledger keeps; `ended_by` is app (closed its socket), person, caller or carrier."""
+
+    url: str
+    name: str | None = None
+    sid: str = field(default_factory=lambda: new_sid("MZ"))
+    started_at: float | None = None
+    ended_at: float | None = None
+    ended_by: str | None = None
+    media_in: int = 0  # bytes of mu-law the bot sent
+    marks: list[str] = field(default_factory=list)
+
+    def entry(self) -> dict[str, Any]:
+        """For the ledger."""
+        return dict(vars(self))
+
+
+def stream_address(url: str) -> str | None:
+    """Where the stream goes: without query and fragment, which Twilio drops; None if not allowed.
+
+    `wss` anywhere; `ws` to this machine only, where there is no certificate to show.
+    """
+    parts = urlsplit(url)
+    if not parts.hostname or parts.scheme not in ("ws", "wss"):
+        return None
+    if parts.scheme == "ws" and not _is_loopback(parts.hostname):
+        return None
+    return urlunsplit((parts.scheme, parts.netloc, parts.path, "", ""))
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return False
+
+
+class MediaStream:
+    """One stream of one call. `run` lasts until the bot closes its socket."""
+
+    def __init__(
+        self,
+        record: StreamRecord,
+        call_sid: str,
+        account_sid: str,
+        auth_token: str,
+        parameters: Mapping[str, str],
+        on_problem: Problem,
+    ) -> None:
+        self.record = record
+        self.finished: asyncio.Task[None] | None = None  # sends what waits, then closes
+        self._call_sid, self._account_sid = call_sid, account_sid
+        self._auth_token = auth_token
+        self._parameters = parameters
+        self._on_problem = on_problem
+        self._buffer = StreamBuffer(self._mark_played)
+        self._outgoing: asyncio.Queue[str | None] = asyncio.Queue()
+        self._sequence = 0
+        self._chunk = 0
+        self._first_timestamp = 100 + secrets.randbelow(71)  # Twilio's first is not 0
+
+    async def open(self) -> ClientConnection:
+        """Connect, signed as Twilio signs. Raises StreamRefusedError."""
+        signed = signature(self._auth_token, self.record.url, {})
+        try:
+            return await connect(
+                self.record.url,
+                additional_headers={"x-twilio-signature": signed},
+                user_agent_header="Twilio.TmeWs/1.0",
+                compression=None,
+                proxy=None,
+                open_timeout=OPEN_SECONDS,
+                close_timeout=CLOSE_SECONDS,
+                ping_interval=None,  # Twilio does not ping: a frozen bot stays connected
+                max_size=1 << 24,
+            )
+        except (OSError, InvalidHandshake, InvalidURI, TimeoutError, EOFError) as error:
+            raise StreamRefusedError(f"{type(error).__name__}: {error}") from None
+
+    async def run(self, socket: ClientConnection, audio: CallAudio) -> None:
+        """Carry the call until the bot closes. Cancelled when the call or its TwiML moves on."""
+        self.record.started_at = time.time()
+        self._send({"event": "connected", "protocol": "Call", "version": "1.0.0"})
+        self._send(self._start(), numbered=True)
+        self.finished = asyncio.create_task(self._forward(socket))
+        audio.play(self._buffer)
+        audio.listen(self._said)
+        try:
+            await self._receive(socket)
+            self.record.ended_by = "app"
+        finally:
+            audio.release(self._buffer)
+            self.record.ended_at = time.time()
+            self._send(self._stop(), numbered=True)
+            self._outgoing.put_nowait(None)
+
+    async def _receive(self, socket: ClientConnection) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            async for text in socket:
+                self._take(text)
+
+    async def _forward(self, socket: ClientConnection) -> None:
+        """Send what waits in order; at the end, close."""
+        with contextlib.suppress(ConnectionClosed, OSError):
+            while (text := await self._outgoing.get()) is not None:
+                await socket.send(text)
+        await socket.close()
+
+    def _take(self, text: str | bytes) -> None:
+        try:
+            message = json.loads(text)
+            event = message["event"]
+            if message.get("streamSid") != self.record.sid:
+                raise ValueError("streamSid is missing or another stream's")
+            if event == "media":
+                self._take_media(message["media"]["payload"])
+            elif event == "mark":
+                self._buffer.add_mark(str(message["mark"]["name"]))
+            elif event == "clear":
+                self._buffer.clear()
+            else:
+                raise ValueError(f"unknown event {event!r}")
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            self._on_problem(31951, f"invalid message on the stream: {error!r}")
+
+    def _take_media(self, payload: str) -> None:
+        try:
+            data = base64.b64decode(payload, validate=True)
+        except binascii.Error as error:
+            raise ValueError(f"payload is not base64: {error}") from None
+        self.record.media_in += len(data)
+        if not self._buffer.add_audio(data):
+            self._on_problem(31931, "more than ten minutes of audio were buffered; dropped")
+
+    def _said(self, frame: Frame) -> None:
+        """Send 20 ms of the person. Written by hand: it is done 50 times a second and call."""
+        if self._outgoing.qsize() > _MOST_WAITING:
+            return
+        payload = base64.b64encode(mulaw.encode(frame)).decode() if frame.any() else _SILENT_PAYLOAD
+        self._sequence += 1
+        timestamp = self._first_timestamp + 20 * self._chunk
+        self._chunk += 1
+        self._outgoing.put_nowait(
+            f'{{"event":"media","sequenceNumber":"{self._sequence}","media":{{"track":"inbound",'
+            f'"chunk":"{self._chunk}","timestamp":"{timestamp}","payload":"{payload}"}},'
+            f'"streamSid":"{self.record.sid}"}}'
+        )
+
+    def _mark_played(self, name: str) -> None:
+        self.record.marks.append(name)
+        mark = {"event": "mark", "streamSid": self.record.sid, "mark": {"name": name}}
+        self._send(mark, numbered=True)
+
+    def _start(self) -> dict[str, Any]:
+        start = {
+            "accountSid": self._account_sid,
+            "streamSid": self.record.sid,
+            "callSid": self._call_sid,
+            "tracks": ["inbound"],
+            "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
+            "customParameters": dict(self._parameters),
+        }
+        return {"event": "start", "streamSid": self.record.sid, "start": start}
+
+    def _stop(self) -> dict[str, Any]:
+        stop = {"accountSid": self._account_sid, "callSid": self._call_sid}
+        return {"event": "stop", "streamSid": self.record.sid, "stop": stop}
+
+    def _send(self, message: dict[str, Any], *, numbered: bool = False) -> None:
+        if numbered:
+            self._sequence += 1
+            message = {**message, "sequenceNumber": str(self._sequence)}
+        self._outgoing.put_nowait(json.dumps(message))

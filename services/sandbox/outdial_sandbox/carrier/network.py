@@ -1,0 +1,71 @@
+"""What all calls share: the clock, the queue, the way to the customer."""
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from outdial_sandbox.carrier.call_request import Hook
+from outdial_sandbox.carrier.config import CarrierConfig, NetworkSettings
+from outdial_sandbox.carrier.departures import Departures
+from outdial_sandbox.carrier.pacer import Pacer
+from outdial_sandbox.carrier.webhooks import WebhookClient, WebhookLog
+
+
+@dataclass
+class Network:
+    """The parts of the carrier that outlive a call."""
+
+    config: CarrierConfig
+    settings: NetworkSettings
+    pacer: Pacer = field(default_factory=Pacer)
+    tasks: set[asyncio.Task[Any]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.webhooks = WebhookClient(self.config.auth_token)
+        self.departures = Departures(lambda: self.settings.calls_per_second)
+
+    def spawn(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
+        """Run `work` beside everything else; the network keeps it alive and stops it at its end."""
+        task = asyncio.create_task(work, name=name)
+        self.keep(task)
+        return task
+
+    def keep(self, task: asyncio.Task[Any]) -> None:
+        """Take over a task that somebody else began."""
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def close(self) -> None:
+        """Stop everything that is under way."""
+        for task in list(self.tasks):
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        await self.pacer.close()
+        await self.webhooks.close()
+
+
+class CallbackChain:
+    """Callbacks of one kind for one call: each is sent when the one before it is done."""
+
+    def __init__(self, network: Network, log: WebhookLog) -> None:
+        self._network = network
+        self._log = log
+        self._last: asyncio.Task[Any] | None = None
+
+    def send(self, hook: Hook, params: Mapping[str, str], purpose: str, event: str) -> None:
+        """Queue one; returns at once."""
+        work = self._after(self._last, hook, params, purpose, event)
+        self._last = self._network.spawn(work, f"{purpose} {event}")
+
+    async def _after(
+        self,
+        last: asyncio.Task[Any] | None,
+        hook: Hook,
+        params: Mapping[str, str],
+        purpose: str,
+        event: str,
+    ) -> None:
+        if last is not None:
+            await asyncio.wait([last])
+        await self._network.webhooks.send(hook, params, self._log, purpose, event)

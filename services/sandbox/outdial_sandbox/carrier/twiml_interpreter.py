@@ -1,0 +1,250 @@
+"""Executes TwiML on an answered call: fetch, speak, pause, connect, and what follows."""
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urldefrag, urljoin
+
+from outdial_sandbox.carrier.call import Call, EndedBy, call_params, stream_params
+from outdial_sandbox.carrier.call_audio import CallAudio
+from outdial_sandbox.carrier.call_request import Hook, is_web_address
+from outdial_sandbox.carrier.media_stream import (
+    MediaStream,
+    StreamRecord,
+    StreamRefusedError,
+    stream_address,
+)
+from outdial_sandbox.carrier.network import CallbackChain, Network
+from outdial_sandbox.carrier.playback import Prompt
+from outdial_sandbox.carrier.prompts import PromptError, read_audio, spoken
+from outdial_sandbox.carrier.tones import keys
+from outdial_sandbox.carrier.twiml_document import (
+    NOT_VALID,
+    Connect,
+    Hangup,
+    Pause,
+    Play,
+    Redirect,
+    Say,
+    TwimlError,
+    Verb,
+    parse_twiml,
+)
+from outdial_sandbox.carrier.webhooks import Answered, Unanswered
+from outdial_sandbox.people.behaviour import Frame
+
+MAX_REDIRECTS = 10
+_MAX_FALLBACKS = 5
+_APPLICATION_ERROR = "We are sorry. An application error has occurred. Goodbye."
+_FOREVER = 1000  # what loop="0" means here
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the next document comes from: a hook of the customer's, or the document itself."""
+
+    hook: Hook | None = None
+    twiml: str | None = None
+    extra: Mapping[str, str] = field(default_factory=dict)
+    purpose: str = "twiml"
+
+
+class Interpreter:
+    """Runs one call's TwiML. `run` is cancelled when the call ends or is given new TwiML."""
+
+    def __init__(self, call: Call, audio: CallAudio, network: Network) -> None:
+        self._call = call
+        self._audio = audio
+        self._network = network
+        self._stream_callbacks = CallbackChain(network, call.log)
+        self._at = ""  # the URL of the document being executed
+        self.connected: Hook | None = None  # the `action` of the stream being run
+
+    async def run(self, source: Source) -> EndedBy:
+        """Execute from `source` to the end. Returns who ended the call."""
+        for _ in range(_MAX_FALLBACKS):
+            try:
+                await self._follow(source)
+            except TwimlError as error:
+                self._call.problem(error.code, f"{error} ({self._at or 'Twiml'})")
+                if (fallback := self._fallback(source, error)) is None:
+                    break
+                source = fallback
+            else:
+                return "caller"
+        await self.speak(await spoken(_APPLICATION_ERROR))
+        return "carrier"
+
+    async def speak(self, samples: Frame) -> None:
+        """Play samples to the person, to their end."""
+        prompt = Prompt(samples)
+        self._audio.play(prompt)
+        try:
+            await prompt.finished.wait()
+        finally:
+            self._audio.release(prompt)
+
+    def _fallback(self, source: Source, error: TwimlError) -> Source | None:
+        """FallbackUrl, unless it is the fallback itself that failed."""
+        hook = self._call.request.fallback
+        if hook is None or (source.purpose == "fallback" and self._at == urldefrag(hook.url).url):
+            return None
+        extra = {"ErrorCode": str(error.code), "ErrorUrl": self._at}
+        return Source(hook=hook, extra=extra, purpose="fallback")
+
+    async def _follow(self, source: Source) -> None:
+        redirects = 0
+        following: Source | None = source
+        while following is not None:
+            verbs = await self._load(following)
+            following = await self._execute(verbs)
+            redirects = redirects + 1 if following and following.purpose == "redirect" else 0
+            if redirects > MAX_REDIRECTS:
+                raise TwimlError(11215, f"more than {MAX_REDIRECTS} redirects one after another")
+
+    async def _load(self, source: Source) -> list[Verb]:
+        if source.hook is None:
+            self._at = ""
+            return parse_twiml(source.twiml or "")
+        self._at = urldefrag(source.hook.url).url
+        params = call_params(self._call) | self._verdict() | dict(source.extra)
+        answer = await self._network.webhooks.send(
+            source.hook, params, self._call.log, source.purpose
+        )
+        return _document(answer)
+
+    def _verdict(self) -> dict[str, str]:
+        """Machine detection, once it is known."""
+        call = self._call
+        if call.answered_by is None or call.detection_ms is None:
+            return {}
+        return {
+            "AnsweredBy": call.answered_by,
+            "MachineDetectionDuration": str(call.detection_ms),
+        }
+
+    async def _execute(self, verbs: list[Verb]) -> Source | None:
+        """Run the verbs. The next document, or None when the call ends here."""
+        for verb in verbs:
+            match verb:
+                case Hangup():
+                    return None
+                case Redirect(url, method):
+                    return Source(hook=self._hook(url, method), purpose="redirect")
+                case Connect():
+                    if (following := await self._connect(verb)) is not None:
+                        return following
+                    if self._hang_up_on_refusal():
+                        return None
+                case Pause(seconds):
+                    await asyncio.sleep(seconds)
+                case Say(text, language, loop):
+                    await self._repeat(await spoken(text, language), loop)
+                case Play():
+                    await self._play(verb)
+        return None
+
+    async def _play(self, play: Play) -> None:
+        if play.digits:
+            await self.speak(keys(play.digits))
+            return
+        hook = self._hook(play.url, "GET")
+        answer = await self._network.webhooks.send(hook, {}, self._call.log, "play")
+        try:
+            if not isinstance(answer, Answered) or answer.status >= 400:
+                raise PromptError("the file could not be fetched")
+            samples = await asyncio.to_thread(read_audio, answer.body, answer.content_type)
+        except PromptError as error:
+            self._call.problem(12300, f"{play.url}: {error}")  # Twilio plays nothing and goes on
+            return
+        await self._repeat(samples, play.loop)
+
+    async def _repeat(self, samples: Frame, loop: int) -> None:
+        for _ in range(loop or _FOREVER):
+            await self.speak(samples)
+
+    async def _connect(self, connect: Connect) -> Source | None:
+        """Run the stream until the bot closes it. `action`, if there is one, comes next."""
+        stream = connect.stream
+        address = stream_address(stream.url)
+        if address is None:
+            raise TwimlError(NOT_VALID, f"<Stream url> must be wss (ws to loopback): {stream.url}")
+        if address != stream.url:
+            self._call.problem(31920, "the stream's query string was dropped, as Twilio does")
+        action = None if connect.action is None else self._hook(connect.action, connect.method)
+        status = self._hook(stream.status_url, stream.status_method) if stream.status_url else None
+        record = StreamRecord(address, stream.name)
+        self._call.streams.append(record)
+        if await self._run_stream(record, stream.parameters, status, action) and action:
+            return Source(hook=action, purpose="action")
+        return None
+
+    async def _run_stream(
+        self,
+        record: StreamRecord,
+        parameters: Mapping[str, str],
+        status: Hook | None,
+        action: Hook | None,
+    ) -> bool:
+        """Whether the stream opened; returns when it is over."""
+        config = self._network.config
+        stream = MediaStream(
+            record,
+            self._call.sid,
+            config.account_sid,
+            config.auth_token,
+            parameters,
+            self._call.problem,
+        )
+        try:
+            socket = await stream.open()
+        except StreamRefusedError as error:
+            record.ended_by = "refused"
+            self._call.problem(31920, f"stream handshake failed: {error}")
+            self._tell(status, record, "stream-error", f"31920: {error}")
+            return False
+        self._tell(status, record, "stream-started")
+        self.connected = action
+        try:
+            await stream.run(socket, self._audio)
+            self._call.problem(31921, "the stream was closed by the application")
+        finally:
+            if stream.finished is not None:
+                self._network.keep(stream.finished)
+            self._tell(status, record, "stream-stopped")
+        self.connected = None
+        return True
+
+    def _hang_up_on_refusal(self) -> bool:
+        refused = bool(self._call.streams) and self._call.streams[-1].ended_by == "refused"
+        return refused and self._network.settings.after_refused_stream == "hangup"
+
+    def _tell(self, hook: Hook | None, record: StreamRecord, event: str, error: str = "") -> None:
+        if hook is not None:
+            params = stream_params(self._call, record, event, error)
+            with contextlib.suppress(RuntimeError):  # the carrier itself is stopping
+                self._stream_callbacks.send(hook, params, "stream", event)
+
+    def _hook(self, url: str, method: str) -> Hook:
+        """A URL in a document, which may be relative to it; empty is the document's own."""
+        whole = urljoin(self._at, url) if self._at else url
+        if not is_web_address(whole):
+            raise TwimlError(11100, f"not a valid URL: {url!r}")
+        return Hook(whole, method)
+
+
+def _document(answer: Answered | Unanswered) -> list[Verb]:
+    """The verbs of what the customer's server answered. Raises TwimlError."""
+    if isinstance(answer, Unanswered):
+        raise TwimlError(answer.code, answer.reason)
+    if answer.status >= 300:
+        raise TwimlError(11200, f"HTTP {answer.status}")
+    kind = answer.content_type.partition(";")[0].strip().lower()
+    if kind.startswith("audio/"):
+        return [Play(answer.url, "", 1)]
+    if kind == "text/plain":
+        return [Say(answer.body.decode(errors="replace"), "en-US", 1)]
+    if kind and not kind.endswith(("/xml", "+xml", "/html")):
+        raise TwimlError(12300, f"invalid content type {kind}")
+    return parse_twiml(answer.body)

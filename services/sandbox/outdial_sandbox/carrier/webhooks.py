@@ -1,0 +1,211 @@
+"""The carrier's requests to the customer: signed, timed and retried as Twilio does.
+
+Retries follow the URL's fragment, `#rc=2&rp=ct,rt,5xx&ct=500&rt=1500&tt=10000`
+(https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides). Without one, a request
+is repeated once, and only if the connection could not be made.
+"""
+
+import asyncio
+import base64
+import hmac
+import re
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qs, urldefrag, urlencode, urljoin
+
+import httpx
+
+from outdial_sandbox.carrier.call_request import Hook
+
+MAX_HTTP_REDIRECTS = 10
+MAX_BODY = 1 << 20
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """When a request is given up or repeated; times in seconds. `on` holds ct, rt, 4xx, 5xx."""
+
+    retries: int = 1
+    on: frozenset[str] = frozenset({"ct"})
+    connect: float = 5.0
+    read: float = 15.0
+    total: float = 15.0
+
+
+@dataclass(frozen=True)
+class Answered:
+    """The customer's server answered, with whatever status."""
+
+    status: int
+    content_type: str
+    body: bytes
+    url: str
+
+    @property
+    def kind(self) -> str:
+        """What a retry policy calls it: `5xx`."""
+        return f"{self.status // 100}xx"
+
+
+@dataclass(frozen=True)
+class Unanswered:
+    """No answer. `kind` is ct (not connected) or rt (no answer in time), `code` Twilio's."""
+
+    kind: str
+    code: int
+    reason: str
+
+
+@dataclass
+class Delivery:
+    """One request as the ledger keeps it; `result` is the HTTP status or the reason."""
+
+    purpose: str
+    url: str
+    at: float
+    event: str | None = None
+    result: int | str | None = None
+    attempts: int = 0
+    seconds: float = 0.0
+
+    def entry(self) -> dict[str, Any]:
+        """For the ledger."""
+        return dict(vars(self))
+
+
+@dataclass
+class WebhookLog:
+    """What was sent for one call, in order."""
+
+    deliveries: list[Delivery] = field(default_factory=list)
+
+    def begin(self, purpose: str, url: str, event: str | None) -> Delivery:
+        """Note a request that begins now."""
+        delivery = Delivery(purpose, url, time.time(), event)
+        self.deliveries.append(delivery)
+        return delivery
+
+
+def retry_policy(url: str) -> RetryPolicy:
+    """What the fragment of `url` asks for, within Twilio's limits."""
+    fragment = {name: values[-1] for name, values in parse_qs(urldefrag(url).fragment).items()}
+
+    def whole(name: str, default: int, low: int, high: int) -> int:
+        text = fragment.get(name, "")
+        return min(max(int(text), low), high) if re.fullmatch(r"\d{1,9}", text) else default
+
+    asked = frozenset(fragment.get("rp", "ct").split(","))
+    return RetryPolicy(
+        retries=whole("rc", 1, 0, 5),
+        on=frozenset({"ct", "rt", "4xx", "5xx"}) if "all" in asked else asked,
+        connect=whole("ct", 5000, 100, 10000) / 1000,
+        read=whole("rt", 15000, 100, 15000) / 1000,
+        total=whole("tt", 15000, 100, 15000) / 1000,
+    )
+
+
+def signature(auth_token: str, url: str, params: Mapping[str, str]) -> str:
+    """X-Twilio-Signature: HMAC-SHA1 over the URL and the sorted parameters."""
+    signed = url + "".join(name + params[name] for name in sorted(params))
+    digest = hmac.new(auth_token.encode(), signed.encode(), "sha1").digest()
+    return base64.b64encode(digest).decode()
+
+
+class WebhookClient:
+    """Sends webhooks. One for the process."""
+
+    def __init__(self, auth_token: str) -> None:
+        self._auth_token = auth_token
+        # A connection each: a pooled one that the server has closed would look like a lost answer.
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+        self._http = httpx.AsyncClient(limits=limits, trust_env=False, timeout=None)  # noqa: S113
+
+    async def close(self) -> None:
+        """Close what is open."""
+        await self._http.aclose()
+
+    async def send(
+        self,
+        hook: Hook,
+        params: Mapping[str, str],
+        log: WebhookLog,
+        purpose: str,
+        event: str | None = None,
+    ) -> Answered | Unanswered:
+        """Ask `hook`, repeating as its URL's fragment says. Never raises for what may go wrong."""
+        policy = retry_policy(hook.url)
+        delivery = log.begin(purpose, hook.url, event)
+        token = str(uuid.uuid4())
+        deadline = time.monotonic() + policy.total
+        began = time.monotonic()
+        while True:
+            delivery.attempts += 1
+            outcome = await self._once(hook, params, policy, deadline, token)
+            delivery.result = outcome.status if isinstance(outcome, Answered) else outcome.reason
+            delivery.seconds = round(time.monotonic() - began, 3)
+            spent = delivery.attempts > policy.retries or time.monotonic() >= deadline
+            if spent or outcome.kind not in policy.on:
+                return outcome
+
+    async def _once(
+        self,
+        hook: Hook,
+        params: Mapping[str, str],
+        policy: RetryPolicy,
+        deadline: float,
+        token: str,
+    ) -> Answered | Unanswered:
+        allowed = min(policy.connect + policy.read, max(deadline - time.monotonic(), 0.05))
+        try:
+            async with asyncio.timeout(allowed):
+                return await self._following(hook, params, policy, token)
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            return Unanswered("ct", 11205, f"not connected: {error or type(error).__name__}")
+        except (TimeoutError, httpx.TimeoutException):
+            return Unanswered("rt", 11200, f"no answer within {allowed:.1f} s")
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            return Unanswered("lost", 11200, f"{type(error).__name__}: {error}")
+
+    async def _following(
+        self, hook: Hook, params: Mapping[str, str], policy: RetryPolicy, token: str
+    ) -> Answered | Unanswered:
+        """Send, and follow up to ten HTTP redirects; each request is signed anew."""
+        method, url = hook.method, urldefrag(hook.url).url
+        for _ in range(MAX_HTTP_REDIRECTS + 1):
+            response = await self._request(method, url, params, policy, token)
+            if not response.is_redirect:
+                body = response.content[:MAX_BODY]
+                kind = response.headers.get("content-type", "")
+                return Answered(response.status_code, kind, body, url)
+            url = urldefrag(urljoin(url, response.headers["location"])).url
+            if response.status_code in (301, 302, 303):
+                method = "GET"
+        return Unanswered("lost", 11215, "too many HTTP redirects")
+
+    async def _request(
+        self, method: str, url: str, params: Mapping[str, str], policy: RetryPolicy, token: str
+    ) -> httpx.Response:
+        body = urlencode(params)
+        if method == "GET" and body:
+            url += ("&" if "?" in url else "?") + body
+        target = httpx.URL(url)
+        headers = {
+            "User-Agent": "TwilioProxy/1.1",
+            "Accept": "*/*",
+            "I-Twilio-Idempotency-Token": token,
+            "X-Twilio-Signature": signature(
+                self._auth_token, str(target), {} if method == "GET" else params
+            ),
+        }
+        if method == "POST":
+            headers["Content-Type"] = "application/x-www-form-urlencoded; charset=UTF-8"
+        return await self._http.request(
+            method,
+            target,
+            content=body.encode() if method == "POST" else None,
+            headers=headers,
+            timeout=httpx.Timeout(policy.read, connect=policy.connect),
+        )
