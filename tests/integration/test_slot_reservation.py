@@ -1,0 +1,228 @@
+"""Slots in a real Redis: never more than there are, one for each attempt, none left behind."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from uuid import UUID, uuid4
+
+import pytest
+from outdial.routing import keys
+from outdial.routing.pod_registry import Heartbeat, beat, list_pods
+from outdial.routing.slot_reservation import (
+    Held,
+    NoRoom,
+    NotReady,
+    Slot,
+    all_holders,
+    extend,
+    free_slots,
+    holder,
+    rebuild,
+    release,
+    reserve,
+)
+from outdial.settings import Settings
+from redis.asyncio import BlockingConnectionPool, Redis
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Redis]:
+    pool = BlockingConnectionPool.from_url(redis_url, decode_responses=True, max_connections=50)
+    client = Redis.from_pool(pool)
+    await rebuild(client, [])
+    yield client
+    await client.aclose()
+
+
+def pod(name: str, slots: int = 2, boot: str = "b1", **said: object) -> Heartbeat:
+    return Heartbeat(name, boot, f"wss://outdial.test/pods/{name}", slots, **said)  # type: ignore[arg-type]
+
+
+async def outlive(redis: Redis, name: str, settings: Settings) -> None:
+    """Let a pod have been silent for just too long."""
+    age = settings.pod_out_after_seconds * 1000 + 1000
+    await redis.zincrby(keys.SEEN, -age, name)
+
+
+async def test_hundreds_at_once_never_take_more_than_there_is(
+    redis: Redis, settings: Settings
+) -> None:
+    sizes = {f"pod-{n}": n for n in range(1, 11)}
+    for name, slots in sizes.items():
+        await beat(redis, pod(name, slots), settings)
+    attempts = [uuid4() for _ in range(300)]
+
+    found = await asyncio.gather(*(reserve(redis, a, 30) for a in attempts for _ in range(2)))
+
+    first, second = found[::2], found[1::2]
+    assert first == second  # one attempt, one slot, however often it asks
+    taken = Counter(slot.pod_id for slot in first if isinstance(slot, Slot))
+    assert taken == sizes  # every slot is used, none twice
+    assert sum(isinstance(slot, NoRoom) for slot in first) == 300 - sum(sizes.values())
+    assert await free_slots(redis) == 0
+
+
+async def test_slots_come_and_go_at_once_and_the_count_holds(
+    redis: Redis, settings: Settings
+) -> None:
+    await beat(redis, pod("pod-1", 3), settings)
+    await beat(redis, pod("pod-2", 5), settings)
+    most = 0
+
+    async def call() -> bool:
+        nonlocal most
+        attempt = uuid4()
+        slot = await reserve(redis, attempt, 30)
+        if not isinstance(slot, Slot):
+            return False
+        views = await list_pods(redis)
+        most = max(most, sum(view.used for view in views))
+        assert all(view.used <= view.slots for view in views)
+        return await release(redis, attempt)
+
+    placed = await asyncio.gather(*(call() for _ in range(400)))
+
+    assert any(placed)
+    assert most <= 8
+    assert await free_slots(redis) == 8
+    assert await all_holders(redis) == {}
+
+
+async def test_the_least_loaded_pod_is_taken(redis: Redis, settings: Settings) -> None:
+    await beat(redis, pod("big", 10), settings)
+    await beat(redis, pod("small", 2), settings)
+    taken = [await reserve(redis, uuid4(), 30) for _ in range(6)]
+    counts = Counter(slot.pod_id for slot in taken if isinstance(slot, Slot))
+    assert counts == {"big": 5, "small": 1}
+
+
+async def test_a_lease_that_ran_out_makes_room(redis: Redis, settings: Settings) -> None:
+    await beat(redis, pod("pod-1", 1), settings)
+    first, second = uuid4(), uuid4()
+    assert isinstance(await reserve(redis, first, 0.05), Slot)
+    assert await reserve(redis, second, 30) == NoRoom()
+
+    async def room() -> Slot:
+        while not isinstance(slot := await reserve(redis, second, 30), Slot):
+            await asyncio.sleep(0.01)
+        return slot
+
+    await asyncio.wait_for(room(), 5)
+    assert await holder(redis, first) is None
+
+
+async def test_ringing_extends_only_what_stands(redis: Redis, settings: Settings) -> None:
+    await beat(redis, pod("pod-1", 1), settings)
+    attempt = uuid4()
+    await reserve(redis, attempt, 30)
+    key = f"{keys.POD_PREFIX}pod-1:reserved"
+    assert await extend(redis, attempt, 300)
+    assert (await redis.zscore(key, str(attempt))) / 1000 > time.time() + 200
+    assert await extend(redis, attempt, 1)  # never shortened
+    assert (await redis.zscore(key, str(attempt))) / 1000 > time.time() + 200
+    await release(redis, attempt)
+    assert not await extend(redis, attempt, 300)
+
+
+async def test_a_pod_learns_what_is_reserved_and_takes_it_over(
+    redis: Redis, settings: Settings
+) -> None:
+    await beat(redis, pod("pod-1", 2), settings)
+    attempt = uuid4()
+    await reserve(redis, attempt, 30)
+    assert await beat(redis, pod("pod-1", 2), settings) == [attempt]
+    assert await beat(redis, pod("pod-1", 2, live=[attempt]), settings) == []
+    view = (await list_pods(redis))[0]
+    assert (view.reserved, view.live) == (0, 1)
+    slot = await reserve(redis, attempt, 30)
+    assert slot == Slot("pod-1", "b1", "wss://outdial.test/pods/pod-1")
+    assert (await list_pods(redis))[0].used == 1
+    await beat(redis, pod("pod-1", 2), settings)  # the call is over
+    assert await free_slots(redis) == 2
+
+
+async def test_a_new_boot_inherits_nothing(redis: Redis, settings: Settings) -> None:
+    await beat(redis, pod("pod-1", 2, live=[uuid4()]), settings)
+    attempt = uuid4()
+    await reserve(redis, attempt, 30)
+    assert await beat(redis, pod("pod-1", 2, boot="b2"), settings) == []
+    assert await holder(redis, attempt) is None
+    assert await free_slots(redis) == 2
+    slot = await reserve(redis, attempt, 30)
+    assert isinstance(slot, Slot)
+    assert slot.boot_id == "b2"
+
+
+async def test_a_silent_pod_is_out_and_its_calls_move(redis: Redis, settings: Settings) -> None:
+    await beat(redis, pod("pod-1"), settings)
+    attempt = uuid4()
+    await reserve(redis, attempt, 30)
+    await outlive(redis, "pod-1", settings)
+    assert await holder(redis, attempt) is None
+    assert await reserve(redis, attempt, 30) == NoRoom()
+    await beat(redis, pod("pod-2"), settings)
+    moved = await reserve(redis, attempt, 30)
+    assert isinstance(moved, Slot)
+    assert moved.pod_id == "pod-2"
+    assert [(v.pod_id, v.is_out) for v in await list_pods(redis)] == [
+        ("pod-1", True),
+        ("pod-2", False),
+    ]
+
+
+async def test_a_draining_pod_keeps_live_calls_and_loses_those_that_ring(
+    redis: Redis, settings: Settings
+) -> None:
+    rings, speaks = uuid4(), uuid4()
+    await beat(redis, pod("pod-1"), settings)
+    await reserve(redis, rings, 30)
+    await reserve(redis, speaks, 30)
+    await beat(redis, pod("pod-1", live=[speaks], state="draining"), settings)
+    await beat(redis, pod("pod-2"), settings)
+    where = [await reserve(redis, a, 30) for a in (rings, speaks)]
+    assert [slot.pod_id for slot in where if isinstance(slot, Slot)] == ["pod-2", "pod-1"]
+    assert await beat(redis, pod("pod-1", live=[speaks], state="draining"), settings) == []
+
+
+async def test_the_pod_that_lost_the_call_is_avoided_in_that_life(
+    redis: Redis, settings: Settings
+) -> None:
+    await beat(redis, pod("pod-1"), settings)
+    attempt = uuid4()
+    await reserve(redis, attempt, 30)
+    await beat(redis, pod("pod-1", live=[attempt]), settings)
+    assert await reserve(redis, attempt, 30, avoid=("pod-1", "b1")) == NoRoom()
+    await beat(redis, pod("pod-2"), settings)
+    both = [await reserve(redis, attempt, 30, avoid=("pod-1", "b1")) for _ in range(2)]
+    assert [slot.pod_id for slot in both if isinstance(slot, Slot)] == ["pod-2", "pod-2"]
+    await beat(redis, pod("pod-1", boot="b2"), settings)
+    await release(redis, attempt)
+    again = await reserve(redis, attempt, 30, avoid=("pod-1", "b1"))
+    assert isinstance(again, Slot)
+    assert again.boot_id == "b2" or again.pod_id == "pod-2"
+
+
+async def test_an_emptied_redis_says_nothing_until_it_is_rebuilt(
+    redis: Redis, settings: Settings
+) -> None:
+    ringing: UUID = uuid4()
+    await redis.flushall()
+    await beat(redis, pod("pod-1", 1), settings)
+    assert await reserve(redis, uuid4(), 30) == NotReady()
+    assert await free_slots(redis) == 0
+    held = [Held(ringing, "pod-1", "b1", 30), Held(uuid4(), "pod-1", "old-life", 30)]
+    assert await rebuild(redis, held)
+    assert not await rebuild(redis, [])  # somebody else came first
+    assert await beat(redis, pod("pod-1", 1), settings) == [ringing]
+    assert await reserve(redis, uuid4(), 30) == NoRoom()
+    assert isinstance(await reserve(redis, ringing, 30), Slot)
+
+
+async def test_labels_and_names(redis: Redis, settings: Settings) -> None:
+    await beat(redis, pod("pod-1", labels={"zone": "eu"}), settings)
+    assert (await list_pods(redis))[0].labels == {"zone": "eu"}
+    with pytest.raises(ValueError, match="cannot name a pod"):
+        await beat(redis, pod("a pod"), settings)
