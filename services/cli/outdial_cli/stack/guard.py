@@ -11,16 +11,19 @@ from typing import Any, Self
 
 from outdial_cli.stack.child_process import Child
 
-# A watchdog is done within its two graces; whoever holds the lock longer is at work.
-_TAKE_OVER_SECONDS = 10.0
+# A watchdog is done within its two graces.
+_CLEANING_UP_SECONDS = 10.0
 
 
 class AlreadyRunningError(Exception):
-    """Another launcher runs in this folder."""
+    """Another launcher runs in this folder. The message is its process id."""
 
 
 class Guard:
     """Holds `lock` while a stack runs; whatever it was told of is ended if this process is killed.
+
+    There is a second lock, for the watchdog: after a kill, the next launcher waits on it until the
+    watchdog has cleaned up.
 
     Raises:
         AlreadyRunningError: on entry, when another launcher holds the lock.
@@ -29,32 +32,40 @@ class Guard:
 
     def __init__(self, lock: Path) -> None:
         self._lock = lock
-        self._descriptor = -1
+        self._cleaning = lock.with_name("cleaning-up.lock")
+        self._descriptors: list[int] = []
         self._watchdog: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Self:
         self._lock.parent.mkdir(parents=True, exist_ok=True)
-        self._descriptor = self._take()
-        os.truncate(self._descriptor, 0)
-        os.write(self._descriptor, f"{os.getpid()}\n".encode())
+        try:
+            self._descriptors.append(_take(self._lock, 0))
+            os.truncate(self._descriptors[0], 0)
+            os.write(self._descriptors[0], f"{os.getpid()}\n".encode())
+            self._descriptors.append(_take(self._cleaning, _CLEANING_UP_SECONDS))
+        except AlreadyRunningError:
+            self._close()
+            raise
         self._watchdog = subprocess.Popen(
             [sys.executable, "-I", "-S", str(Path(__file__).with_name("watchdog.py"))],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            pass_fds=(self._descriptor,),
+            pass_fds=self._descriptors[1:],
             start_new_session=True,
             text=True,
         )
-        self.forget_on_death(self._lock)
+        self._tell({"lock": str(self._lock)})
+        self.forget_on_death(self._cleaning)
         return self
 
     def __exit__(self, *_exc: object) -> None:
         if self._watchdog is not None:
             self._tell({"done": True})
             self._watchdog.communicate()
-        self._lock.unlink(missing_ok=True)
-        os.close(self._descriptor)
+        for path in (self._cleaning, self._lock):
+            path.unlink(missing_ok=True)
+        self._close()
 
     def watch(self, child: Child) -> None:
         """End `child` and its group if this process is killed."""
@@ -69,39 +80,37 @@ class Guard:
             try:
                 self._watchdog.stdin.write(json.dumps(note) + "\n")
                 self._watchdog.stdin.flush()
-            except BrokenPipeError:  # somebody killed it: the kernel's death signals remain
-                self._watchdog = None
+            except BrokenPipeError:
+                return  # somebody killed it: the kernel's death signals remain
 
-    def _take(self) -> int:
-        deadline = time.monotonic() + _TAKE_OVER_SECONDS
-        while True:
-            descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o600)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                owner = os.pread(descriptor, 32, 0).decode().strip()
-                os.close(descriptor)
-                if time.monotonic() > deadline or (owner.isdigit() and _runs(int(owner))):
-                    raise AlreadyRunningError(owner) from None
-                time.sleep(0.1)  # its owner was killed: the watchdog is cleaning up
-                continue
-            if self._is_current(descriptor):
-                return descriptor
+    def _close(self) -> None:
+        for descriptor in self._descriptors:
             os.close(descriptor)
+        self._descriptors = []
 
-    def _is_current(self, descriptor: int) -> bool:
-        """Whether the locked file is still the one in the folder: its last owner removes it."""
+
+def _take(lock: Path, patience: float) -> int:
+    """A descriptor that holds `lock`; after `patience` seconds in vain, AlreadyRunningError."""
+    deadline = time.monotonic() + patience
+    while True:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            return os.path.samestat(os.fstat(descriptor), self._lock.stat())
-        except FileNotFoundError:
-            return False
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owner = os.pread(descriptor, 32, 0).decode().strip()
+            os.close(descriptor)
+            if time.monotonic() >= deadline:
+                raise AlreadyRunningError(owner) from None
+            time.sleep(0.1)
+            continue
+        if _is_in_place(descriptor, lock):
+            return descriptor
+        os.close(descriptor)
 
 
-def _runs(pid: int) -> bool:
+def _is_in_place(descriptor: int, lock: Path) -> bool:
+    """Whether the locked file is still the one in the folder: its last owner removes it."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return os.path.samestat(os.fstat(descriptor), lock.stat())
+    except FileNotFoundError:
         return False
-    except PermissionError:
-        return True
-    return True

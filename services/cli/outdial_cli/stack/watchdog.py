@@ -1,13 +1,15 @@
 """Cleans up after a launcher that was killed. Run as a script; imports the standard library only.
 
 The launcher writes one JSON object a line to our standard input: `{"group": pid}` for a child that
-leads a process group, `{"path": "..."}` for a file or folder to remove, `{"done": true}` when it
-has stopped everything by itself. When the input ends without `done`, the launcher is gone: its
-children get a moment to end by themselves, then whatever is left of their groups is killed.
+leads a process group, `{"path": "..."}` for a file or folder to remove, `{"lock": "..."}` for the
+launcher's lock, `{"done": true}` when it has stopped everything by itself. When the input ends
+without `done`, the launcher is gone: its children get a moment to end by themselves, then whatever
+is left of their groups is killed.
 
-We also hold the folder's lock (its descriptor is inherited), so that a new launcher waits for us.
+A lock of our own (a descriptor that we inherit) lets a new launcher wait for us.
 """
 
+import fcntl
 import json
 import os
 import shutil
@@ -49,8 +51,16 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def _remove_lock(path: Path) -> None:
+    """Unless a new launcher holds it already."""
+    with suppress(OSError), path.open("rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink()
+
+
 def main() -> None:
     """Wait for the launcher's end, and do what it left undone."""
+    locks: list[Path] = []
     groups: list[int] = []
     paths: list[Path] = []
     for line in sys.stdin:
@@ -59,11 +69,15 @@ def main() -> None:
             return
         if "group" in note:
             groups.append(int(note["group"]))
+        elif "lock" in note:
+            locks.append(Path(note["lock"]))
         else:
             paths.append(Path(note["path"]))
     _end(list(reversed(groups)))
-    for path in paths:
+    for path in reversed(paths):  # the lock that makes a new launcher wait is told first
         _remove(path)
+    for lock in locks:
+        _remove_lock(lock)
 
 
 if __name__ == "__main__":
