@@ -197,13 +197,6 @@ async def assign_pod(session: AsyncSession, attempt_id: uuid.UUID, pod: str, boo
     return await _change(session, attempt_id, IS_LIVE, pod=pod, boot_id=boot_id)
 
 
-async def stop(session: AsyncSession, attempt_id: uuid.UUID, reason: StopReason) -> bool:
-    """Write why we end a live attempt; the first reason stays."""
-    return await _change(
-        session, attempt_id, IS_LIVE, Attempt.stop_reason.is_(None), stop_reason=reason
-    )
-
-
 async def cut(session: AsyncSession, attempt_id: uuid.UUID, reason: StopReason) -> bool:
     """Write that we end a live attempt at once, and why; the first reason stays."""
     return await _change(
@@ -233,9 +226,12 @@ async def page(
     before: uuid.UUID | None = None,
     limit: int = 100,
     campaign_id: uuid.UUID | None = None,
+    only_live: bool = False,
 ) -> list[Attempt]:
     """A page of attempts, the newest first."""
     query = select(Attempt).order_by(Attempt.id.desc()).limit(limit)
+    if only_live:
+        query = query.where(IS_LIVE)
     if before is not None:
         query = query.where(Attempt.id < before)
     if campaign_id is not None:

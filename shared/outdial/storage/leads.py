@@ -44,7 +44,11 @@ class NewLead:
 
 
 async def insert(session: AsyncSession, leads: Sequence[NewLead], now: datetime) -> None:
-    """Write new leads, due at `now` or their `not_before`, by COPY: some microseconds each."""
+    """Write new leads, due at `now` or their `not_before`, by COPY: some microseconds each.
+
+    Raises:
+        psycopg.Error: one of them does not hold; none is written, and the transaction is lost.
+    """
     connection = await _psycopg(session)
     async with connection.cursor() as cursor:
         async with cursor.copy(
@@ -91,18 +95,6 @@ async def _psycopg(session: AsyncSession) -> AsyncConnection[Any]:
     if not isinstance(connection, AsyncConnection):
         raise TypeError("COPY needs psycopg's async connection")
     return connection
-
-
-async def existing_external_ids(
-    session: AsyncSession, campaign_id: uuid.UUID, external_ids: Iterable[str]
-) -> set[str]:
-    """Which of these the campaign has already; holds under `locks.lock_import`."""
-    rows = await session.scalars(
-        select(Lead.external_id).where(
-            Lead.campaign_id == campaign_id, Lead.external_id.in_(list(external_ids))
-        )
-    )
-    return {external_id for external_id in rows if external_id is not None}
 
 
 async def ids_by_external_id(
@@ -247,6 +239,16 @@ async def count_by_state(
         .group_by(Lead.state, Lead.outcome)
     )
     return {(state, outcome): count for state, outcome, count in rows}
+
+
+async def count_refusals(session: AsyncSession, campaign_id: uuid.UUID) -> dict[str, int]:
+    """How many waiting leads of a campaign were last refused for which reason."""
+    rows = await session.execute(
+        select(Lead.refusal, func.count())
+        .where(Lead.campaign_id == campaign_id, IS_DUE, Lead.refusal.is_not(None))
+        .group_by(Lead.refusal)
+    )
+    return {str(reason): count for reason, count in rows}
 
 
 async def page(
