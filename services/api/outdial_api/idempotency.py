@@ -130,6 +130,18 @@ class Once:
             )
         return Answer(entry.body or {}, entry.status)
 
+    async def claim_again(self, body_hash: str) -> Claim:
+        """The right to run an answered request once more, under the ids that it had.
+
+        For requests whose answers are too large to keep and that are repeatable by their ids.
+        """
+        async with self.runtime.sessions.begin() as session:
+            await idempotency_keys.reopen(session, self.owner.id, self.key or "")
+        claimed = await self.claim(body_hash)
+        if isinstance(claimed, Answer):
+            raise HTTPException(409, "Another request with this Idempotency-Key is at work.")
+        return claimed
+
 
 def once(
     request: Request, runtime: OpenRuntime, owner: Operator, idempotency_key: KeyHeader = None

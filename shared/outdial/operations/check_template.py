@@ -74,7 +74,7 @@ def _choices(t: CallTemplate) -> Iterator[FieldProblem]:
     if len(set(t.tools)) != len(t.tools):
         yield FieldProblem("tools", "names a tool twice")
     yield from _retry(t.retry)
-    yield from _hours(t.hours)
+    yield from hours_problems(t.hours)
 
 
 def _retry(retry: Retry) -> Iterator[FieldProblem]:
@@ -92,7 +92,8 @@ def _retry(retry: Retry) -> Iterator[FieldProblem]:
         yield FieldProblem("retry.finish_on", f"names {both[0]}, as next_contact_on does")
 
 
-def _hours(hours: Hours) -> Iterator[FieldProblem]:
+def hours_problems(hours: Hours) -> Iterator[FieldProblem]:
+    """What does not hold in hours, with its path."""
     for day, windows in hours.weekdays.items():
         if day not in WEEKDAYS:
             yield FieldProblem(f"hours.weekdays.{day}", f"must be one of {', '.join(WEEKDAYS)}")

@@ -89,6 +89,19 @@ async def finish(
     )
 
 
+async def reopen(session: AsyncSession, owner: uuid.UUID, key: str) -> None:
+    """Let an answered request run again: its claim is free for whoever comes first."""
+    await session.execute(
+        update(IdempotencyKey)
+        .where(
+            IdempotencyKey.api_key_id == owner,
+            IdempotencyKey.key == key,
+            IdempotencyKey.status.is_not(None),
+        )
+        .values(status=None, body=None, lease_until=IdempotencyKey.created_at)
+    )
+
+
 async def forget(session: AsyncSession, owner: uuid.UUID, key: str) -> None:
     """Give the key back: its request was refused, and may be tried again."""
     await session.execute(

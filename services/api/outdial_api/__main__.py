@@ -1,0 +1,33 @@
+"""`python -m outdial_api`: the gateway as a process, configured by the environment."""
+
+import sys
+
+import uvicorn
+from outdial.observability.logs import set_up_logs
+from outdial.settings import SettingsError, load_settings
+
+from outdial_api.app import create_app
+
+
+def main() -> int:
+    """Serve until a signal; 2 if the settings cannot be used."""
+    try:
+        settings = load_settings("api")
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 2
+    set_up_logs(settings)
+    uvicorn.run(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,  # paths hold ids, and queries of Twilio's requests hold numbers
+        timeout_graceful_shutdown=10,
+        server_header=False,
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,102 @@
+"""The gateway: REST for people and programs, and the routes that Twilio asks."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from importlib.metadata import version
+
+import structlog
+from fastapi import FastAPI
+from outdial.operations.create_template import prepare_deployment
+from outdial.operations.runtime import Runtime, open_runtime
+from outdial.settings import Settings
+from sqlalchemy.exc import SQLAlchemyError
+
+from outdial_api import problems
+from outdial_api.body_limit import IMPORT_LIMIT, BodyLimit
+from outdial_api.request_metrics import RequestMetrics
+from outdial_api.routes import (
+    calls,
+    campaigns,
+    health,
+    imports,
+    keys,
+    leads,
+    numbers,
+    pods,
+    suppressions,
+    templates,
+)
+
+_log = structlog.get_logger(__name__)
+
+_PATIENCE = 3.0  # at the start, for Postgres; then the work goes on beside
+_AGAIN = 2.0
+
+_ROUTERS = (
+    health.router,
+    calls.router,
+    campaigns.router,
+    imports.router,
+    leads.router,
+    templates.router,
+    numbers.router,
+    suppressions.router,
+    pods.router,
+    keys.router,
+)
+
+DESCRIPTION = """Outbound calling with a voice AI: queue leads, follow calls, read outcomes.
+
+Send an API key as `Authorization: Bearer od_...`. Errors are `application/problem+json`. Lists come
+in pages: ask again with `cursor=` set to `next_cursor`. Requests that make something take an
+`Idempotency-Key`.
+"""
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application; its stores are opened when it starts and closed when it ends."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_runtime(settings) as runtime, _prepared(runtime):
+            app.state.runtime = runtime
+            yield
+
+    app = FastAPI(
+        title="Outdial",
+        version=version("outdial"),
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        swagger_ui_parameters={"persistAuthorization": True},
+    )
+    for router in _ROUTERS:
+        app.include_router(router)
+    problems.install(app)
+    app.add_middleware(BodyLimit, larger=[("/v1/campaigns/", "/leads", IMPORT_LIMIT)])
+    app.add_middleware(RequestMetrics)
+    return app
+
+
+@asynccontextmanager
+async def _prepared(runtime: Runtime) -> AsyncIterator[None]:
+    """See that what every deployment has is there; while Postgres is away, answer calls anyway."""
+    task = asyncio.create_task(_prepare(runtime))
+    await asyncio.wait({task}, timeout=_PATIENCE)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _prepare(runtime: Runtime) -> None:
+    while True:
+        try:
+            await prepare_deployment(runtime)
+        except (SQLAlchemyError, OSError) as error:
+            _log.warning("deployment_not_prepared", error=str(error).splitlines()[0])
+            await asyncio.sleep(_AGAIN)
+        else:
+            return
