@@ -12,6 +12,7 @@ A payload's shape depends on (source, kind); the table below is the whole list. 
 | stream | status | Twilio's stream status form | StreamSid:StreamEvent |
 | gateway | answered | `pod`, `stream_no`, `degraded` | kind:stream_no |
 | gateway | fallback | Twilio's form (`ErrorCode`, `ErrorUrl`) | kind |
+| gateway | held | `holds`: no pod had room, asked to wait so often | kind:holds |
 | dialer | accepted | `call_sid` | kind |
 | dialer | rejected | `code`, `status`, `message` | kind |
 | dialer | not_sent | `reason` | kind |

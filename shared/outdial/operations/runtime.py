@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from outdial.queueing.hints import Hints
@@ -34,13 +34,22 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
 
     Nothing connects here: a store that is away is noticed by who needs it.
     """
-    redis = Redis.from_url(
-        settings.redis_url, decode_responses=True, socket_timeout=5, socket_connect_timeout=3
+    # A burst waits for a connection; the plain pool would refuse the hundredth request at once.
+    pool = BlockingConnectionPool.from_url(
+        settings.redis_url,
+        decode_responses=True,
+        max_connections=50,
+        socket_connect_timeout=3,
+        socket_timeout=5,
+        timeout=5,
     )
+    redis = Redis.from_pool(pool)
+    carrier = TwilioCarrier(settings)
     hints = Hints(settings)
     try:
         async with open_sessions(settings.database_url) as sessions:
-            yield Runtime(settings, sessions, redis, TwilioCarrier(settings), hints)
+            yield Runtime(settings, sessions, redis, carrier, hints)
     finally:
         hints.close()
+        carrier.close()
         await redis.aclose()

@@ -6,7 +6,8 @@ all: the pod checks the token and refuses what it has no room for.
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -17,9 +18,12 @@ from outdial.settings import Settings
 log = logging.getLogger(__name__)
 
 
-def choose(pods: Iterable[PodView], wanted: str) -> PodView | None:
-    """The pod `wanted` if it lives, else the least loaded one that takes calls and has room."""
-    alive = [pod for pod in pods if not pod.is_out]
+def choose(pods: Iterable[PodView], wanted: str, without: str = "") -> PodView | None:
+    """The pod `wanted` if it lives, else the least loaded one that takes calls and has room.
+
+    `without` is a pod that just lost the call.
+    """
+    alive = [pod for pod in pods if not pod.is_out and pod.pod_id != without]
     for pod in alive:
         if pod.pod_id == wanted and pod.state == "ready":
             return pod
@@ -51,6 +55,19 @@ class Router:
         if pods or not self.pods:
             self.pods = pods
 
-    def choose(self, wanted: str) -> PodView | None:
+    def choose(self, wanted: str, without: str = "") -> PodView | None:
         """From the last view: ages in it are those at the moment it was taken."""
-        return choose(self.pods, wanted)
+        return choose(self.pods, wanted, without)
+
+
+@asynccontextmanager
+async def watching_pods(redis: Redis, settings: Settings) -> AsyncIterator[Router]:
+    """A router whose view is kept fresh until the end of the block."""
+    router = Router(redis, settings)
+    task = asyncio.create_task(router.run(), name="router")
+    try:
+        yield router
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task

@@ -1,0 +1,101 @@
+"""Twilio asks what a call does next. Each answer is TwiML, never an error, and is made at once.
+
+What is left to be written is written after the answer is on its way.
+"""
+
+from datetime import UTC, datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, BackgroundTasks, Depends, Query, Request, Response
+from outdial.operations.handle_stream_ended import StreamEnded, handle_stream_ended
+from outdial.operations.receive_callback import store_afterwards
+from outdial.operations.route_answered_call import (
+    Answered,
+    after_answer,
+    answer_without_stores,
+    route_answered_call,
+)
+from outdial.routing.router import Router
+from outdial.telephony.callback_events import fallback_event, stream_ended_event
+from outdial.telephony.callbacks import AnswerHint
+
+from outdial_api.dependencies import OpenRuntime
+from outdial_api.twilio_security import Signed
+
+router = APIRouter(prefix="/twilio", include_in_schema=False)
+
+
+def _pods(request: Request) -> Router:
+    pods: Router = request.app.state.pods
+    return pods
+
+
+def _hint(
+    template: Annotated[UUID, Query()] = UUID(int=0),
+    pod: Annotated[str, Query()] = "",
+    boot: Annotated[str, Query()] = "",
+    at: Annotated[str, Query()] = "",
+    lead: Annotated[UUID | None, Query()] = None,
+    holds: Annotated[int, Query(ge=0)] = 0,
+) -> AnswerHint:
+    """What stands in the URL's query: we wrote it, and Twilio signed it."""
+    return AnswerHint(pod, boot, at, template, lead, holds)
+
+
+Pods = Annotated[Router, Depends(_pods)]
+Hint = Annotated[AnswerHint, Depends(_hint)]
+
+
+@router.post("/voice/{attempt_id}")
+async def voice(
+    attempt_id: UUID,
+    form: Signed,
+    hint: Hint,
+    runtime: OpenRuntime,
+    pods: Pods,
+    later: BackgroundTasks,
+) -> Response:
+    """Somebody picked up."""
+    answered = await route_answered_call(runtime, pods, attempt_id, form.call_sid, hint)
+    later.add_task(after_answer, runtime, answered)
+    return _twiml(answered)
+
+
+@router.post("/callback/twiml-fallback/{attempt_id}")
+async def fallback(
+    attempt_id: UUID,
+    form: Signed,
+    hint: Hint,
+    runtime: OpenRuntime,
+    pods: Pods,
+    later: BackgroundTasks,
+) -> Response:
+    """Our TwiML could not be had, or not be executed: answer without any store."""
+    answered = answer_without_stores(runtime, pods, attempt_id, form.call_sid, hint)
+    event = fallback_event(form.fields, datetime.now(UTC))
+    later.add_task(store_afterwards, runtime, attempt_id, event)
+    later.add_task(after_answer, runtime, answered)
+    return _twiml(answered)
+
+
+@router.post("/callback/stream-ended/{attempt_id}/{stream_no}")
+async def stream_ended(
+    attempt_id: UUID,
+    stream_no: int,
+    form: Signed,
+    runtime: OpenRuntime,
+    pods: Pods,
+    later: BackgroundTasks,
+) -> Response:
+    """`<Connect>` is over: the committed plan says what comes next."""
+    ended = StreamEnded(attempt_id, stream_no, form.call_sid, form.call_status)
+    answered = await handle_stream_ended(runtime, pods, ended)
+    event = stream_ended_event(form.fields, stream_no, datetime.now(UTC))
+    later.add_task(store_afterwards, runtime, attempt_id, event)
+    later.add_task(after_answer, runtime, answered)
+    return _twiml(answered)
+
+
+def _twiml(answered: Answered) -> Response:
+    return Response(answered.twiml, media_type="application/xml")

@@ -1,0 +1,79 @@
+"""TwiML for a call that somebody has picked up: to a pod, or a moment's hold, or goodbye."""
+
+import time
+from uuid import UUID
+
+from outdial.operations.ask_in_time import ask_in_time
+from outdial.operations.runtime import Runtime
+from outdial.routing.router import Router
+from outdial.routing.slot_reservation import NoRoom, Slot, reserve
+from outdial.routing.stream_token import LIFETIME_SECONDS, StreamClaims, sign
+from outdial.settings import Settings
+from outdial.telephony import twiml
+from outdial.telephony.callbacks import AnswerHint, CallbackUrls, stream_url
+
+HOLD = "One moment, please."
+GOODBYE = "I'm sorry, we cannot talk right now. We will call you again. Goodbye."
+
+
+def connect(
+    settings: Settings, attempt_id: UUID, stream_no: int, hint: AnswerHint, slot: Slot
+) -> str:
+    """Connect the call with the pod that holds `slot`; the token opens that stream there, once."""
+    urls = CallbackUrls(settings)
+    expires_at = int(time.time()) + LIFETIME_SECONDS
+    claims = StreamClaims(attempt_id, stream_no, slot.boot_id, expires_at)
+    return twiml.connect_stream(
+        stream_url(slot.url, hint.template_id, sign(settings.stream_secret, claims)),
+        action=urls.stream_ended(attempt_id, stream_no),
+        status_callback=urls.stream_status(attempt_id),
+        parameters={
+            "lead_id": str(hint.lead_id or ""),
+            "attempt_id": str(attempt_id),
+            "stream_no": str(stream_no),
+        },
+    )
+
+
+def hold_or_goodbye(settings: Settings, attempt_id: UUID, hint: AnswerHint) -> str:
+    """Ask to wait and come back, but not for ever: a person is listening."""
+    if hint.holds >= settings.hold_times:
+        return twiml.say_goodbye(GOODBYE)
+    again = CallbackUrls(settings).voice(attempt_id, hint.held_once_more())
+    # The words take about a second of the hold; the rest is silence, two seconds at most.
+    pause = min(2, max(1, round(settings.hold_seconds) - 1))
+    return twiml.hold_and_redirect(HOLD, again, pause)
+
+
+async def slot_for(
+    runtime: Runtime,
+    router: Router,
+    attempt_id: UUID,
+    hint: AnswerHint,
+    *,
+    avoid: tuple[str, str] | None = None,
+) -> tuple[Slot | None, bool]:
+    """The slot that this call goes to (None: no room), and whether Redis could not say it."""
+    settings = runtime.settings
+    # Until the pod's own heartbeat takes over; a slot that is not used is soon free again.
+    lease = settings.live_slot_lease_seconds + settings.pod_out_after_seconds
+    asking = reserve(runtime.redis, attempt_id, lease, avoid=avoid)
+    found = await ask_in_time(settings.store_patience_seconds, asking)
+    if isinstance(found, Slot):
+        return found, False
+    if isinstance(found, NoRoom):
+        return None, False
+    return slot_without_redis(router, hint, avoid), True
+
+
+def slot_without_redis(
+    router: Router, hint: AnswerHint, avoid: tuple[str, str] | None = None
+) -> Slot | None:
+    """The pod in the URL if it is thought to live, else the best known; at worst the URL's word."""
+    lost = avoid[0] if avoid else ""
+    pod = router.choose(hint.pod_id, without=lost)
+    if pod is not None:
+        return Slot(pod.pod_id, pod.boot_id, pod.url)
+    if router.pods or not hint.pod_url or hint.pod_id == lost:
+        return None
+    return Slot(hint.pod_id, hint.boot_id, hint.pod_url)

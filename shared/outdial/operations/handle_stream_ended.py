@@ -1,0 +1,160 @@
+"""A media stream has ended: what the call does next (PROTOCOL.md 9).
+
+Twilio asks when the pod closed its socket, when the pod died, perhaps on hang-up, perhaps after a
+REST update, perhaps twice. The committed plan answers; a conversation that nobody closed goes on at
+another pod, with the next stream number, from the transcript so far.
+"""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+import structlog
+
+from outdial.domain.attempt_state import Plan
+from outdial.domain.call_events import Source
+from outdial.operations.ask_in_time import Away, ask_in_time
+from outdial.operations.connect_call import GOODBYE, connect, hold_or_goodbye, slot_for
+from outdial.operations.conversation_record import open_conversation
+from outdial.operations.route_answered_call import Answered, may_connect, read_attempt
+from outdial.operations.runtime import Runtime
+from outdial.operations.zombie_calls import is_zombie
+from outdial.routing.router import Router
+from outdial.routing.slot_reservation import Slot
+from outdial.storage import attempts, call_events
+from outdial.storage.tables import Attempt
+from outdial.telephony import twiml
+from outdial.telephony.callbacks import AnswerHint
+
+_log = structlog.get_logger(__name__)
+
+PATIENCE_SECONDS = 1.0
+"""For Postgres. Without it nobody may say that the conversation goes on (only one may)."""
+
+
+@dataclass(frozen=True)
+class StreamEnded:
+    """What Twilio posted to `action`."""
+
+    attempt_id: UUID
+    stream_no: int
+    call_sid: str
+    call_status: str
+
+
+async def handle_stream_ended(runtime: Runtime, router: Router, ended: StreamEnded) -> Answered:
+    """The TwiML that the call executes next."""
+    if ended.call_status != "in-progress":
+        return _say(ended, twiml.empty())
+    found = await ask_in_time(PATIENCE_SECONDS, _next(runtime, router, ended))
+    if isinstance(found, Away):
+        _log.error("stream_ended_unread", attempt_id=str(ended.attempt_id), reason=found.reason)
+        return _say(ended, twiml.say_goodbye(GOODBYE))
+    return found
+
+
+async def _next(runtime: Runtime, router: Router, ended: StreamEnded) -> Answered:
+    attempt = await read_attempt(runtime, ended.attempt_id)
+    if attempt is None or not may_connect(attempt, ended.call_sid):
+        zombie = is_zombie(attempt, ended.call_sid, ended.call_status)
+        return Answered(twiml.hangup(), ended.attempt_id, ended.call_sid, zombie=zombie)
+    if attempt.plan != Plan.CONVERSATION:
+        return _say(ended, await _twiml_of_plan(runtime, attempt))
+    if attempt.stream_no != ended.stream_no:
+        return await _connect_again(runtime, router, attempt, ended.call_sid)
+    if await _was_closed(runtime, attempt):
+        return _say(ended, twiml.hangup())
+    return await _resume(runtime, router, attempt, ended)
+
+
+async def _resume(
+    runtime: Runtime, router: Router, attempt: Attempt, ended: StreamEnded
+) -> Answered:
+    """Move the call to another pod, or say goodbye when it has been moved often enough.
+
+    The slot is moved before the stream number: of two requests for one stream the one that loses
+    the compare-and-set finds the same new slot, never the lost pod's.
+    """
+    if attempt.stream_no > runtime.settings.resumes:
+        return _say(ended, await _give_up(runtime, attempt))
+    hint = _hint(attempt)
+    lost = (attempt.pod or "", attempt.boot_id or "")
+    slot, degraded = await slot_for(runtime, router, attempt.id, hint, avoid=lost)
+    async with runtime.sessions.begin() as session:
+        won = await attempts.next_stream(session, attempt.id, attempt.stream_no)
+        if won and slot is not None:
+            await attempts.assign_pod(session, attempt.id, slot.pod_id, slot.boot_id)
+    _log.warning("stream_lost", attempt_id=str(attempt.id), pod=lost[0], resumed=won)
+    current = await read_attempt(runtime, attempt.id)
+    if current is None or not may_connect(current, ended.call_sid):
+        return _say(ended, twiml.hangup())
+    if current.plan != Plan.CONVERSATION:
+        return _say(ended, await _twiml_of_plan(runtime, current))
+    return _connected(runtime, current, ended.call_sid, slot, degraded)
+
+
+async def _connect_again(
+    runtime: Runtime, router: Router, attempt: Attempt, call_sid: str
+) -> Answered:
+    """A request for a stream that is not the current one: the current one's TwiML once more."""
+    slot, degraded = await slot_for(runtime, router, attempt.id, _hint(attempt))
+    return _connected(runtime, attempt, call_sid, slot, degraded)
+
+
+def _connected(
+    runtime: Runtime, attempt: Attempt, call_sid: str, slot: Slot | None, degraded: bool
+) -> Answered:
+    hint, settings = _hint(attempt), runtime.settings
+    if slot is None:
+        text = hold_or_goodbye(settings, attempt.id, hint)
+        return Answered(text, attempt.id, call_sid, attempt.stream_no, holds=hint.holds)
+    text = connect(settings, attempt.id, attempt.stream_no, hint, slot)
+    return Answered(text, attempt.id, call_sid, attempt.stream_no, slot, degraded)
+
+
+async def _give_up(runtime: Runtime, attempt: Attempt) -> str:
+    """Goodbye, and the lead is retried. The plan first: this call is not taken up again."""
+    async with runtime.sessions.begin() as session:
+        await attempts.change_plan(session, attempt.id, Plan.CONVERSATION, Plan.HANGUP)
+    return twiml.say_goodbye(GOODBYE)
+
+
+async def _twiml_of_plan(runtime: Runtime, attempt: Attempt) -> str:
+    """What a plan other than a conversation comes to when no pod speaks any more.
+
+    A message that the pod did not finish is spoken by the carrier; one that it did is not repeated.
+    """
+    if attempt.plan != Plan.VOICEMAIL or await _was_closed(runtime, attempt):
+        return twiml.hangup()
+    brief = await open_conversation(runtime, attempt.id, attempt.stream_no)
+    if brief is None or not brief.voicemail_script:
+        return twiml.hangup()
+    return twiml.say_goodbye(brief.voicemail_script, brief.template.language)
+
+
+async def _was_closed(runtime: Runtime, attempt: Attempt) -> bool:
+    """Whether the pod had its last word on the current stream, or has left the message."""
+    async with runtime.sessions() as session:
+        events = await call_events.of_attempt(session, attempt.id)
+    said = [event for event in events if event.source == Source.POD]
+    return any(
+        event.kind == "voicemail_left"
+        or (
+            event.kind == "conversation_closed"
+            and event.payload.get("stream_no") == attempt.stream_no
+        )
+        for event in said
+    )
+
+
+def _hint(attempt: Attempt) -> AnswerHint:
+    return AnswerHint(
+        pod_id=attempt.pod or "",
+        boot_id=attempt.boot_id or "",
+        pod_url="",
+        template_id=attempt.template_id,
+        lead_id=attempt.lead_id,
+    )
+
+
+def _say(ended: StreamEnded, text: str) -> Answered:
+    return Answered(text, ended.attempt_id, ended.call_sid)

@@ -1,0 +1,77 @@
+"""A callback of Twilio's has come: write it, and say whether its call should be going on at all."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+import structlog
+
+from outdial.domain.call_events import Event, Source
+from outdial.domain.errors import Unavailable
+from outdial.operations.ask_in_time import STORE_ERRORS
+from outdial.operations.record_callback import record_event
+from outdial.operations.runtime import Runtime
+from outdial.operations.zombie_calls import end_zombie, is_zombie
+from outdial.routing.slot_reservation import extend
+from outdial.storage import attempts
+
+_log = structlog.get_logger(__name__)
+
+_RINGS = frozenset({"initiated", "ringing"})
+
+
+@dataclass(frozen=True)
+class Received:
+    """What became of a callback."""
+
+    attempt_id: UUID
+    event: Event
+    known: bool  # the attempt exists, and the event is stored
+    zombie: bool
+
+
+async def receive_callback(runtime: Runtime, attempt_id: UUID, event: Event) -> Received:
+    """Store a fact that the carrier tells; of an attempt that nobody knows there is none to store.
+
+    Raises:
+        Unavailable: Postgres is away. The carrier will tell it again.
+
+    """
+    status = str(event.payload.get("CallStatus", ""))
+    try:
+        async with runtime.sessions() as session:
+            attempt = await attempts.get(session, attempt_id)
+        if attempt is not None:
+            await record_event(runtime, attempt_id, event)
+    except STORE_ERRORS as error:
+        raise Unavailable("The database does not answer; tell it again.") from error
+    if attempt is None:
+        _log.warning("callback_for_nobody", attempt_id=str(attempt_id), call_sid=event.call_sid)
+    return Received(
+        attempt_id, event, attempt is not None, is_zombie(attempt, event.call_sid or "", status)
+    )
+
+
+async def store_afterwards(runtime: Runtime, attempt_id: UUID, event: Event) -> None:
+    """Store a fact whose request is answered already; nobody will tell it again."""
+    try:
+        await receive_callback(runtime, attempt_id, event)
+    except Unavailable as error:
+        _log.error(
+            "event_not_stored", attempt_id=str(attempt_id), kind=event.kind, error=str(error)
+        )
+
+
+async def follow_up(runtime: Runtime, received: Received) -> None:
+    """What a callback asks for once it is answered: end a zombie, keep a slot while it rings."""
+    if received.zombie and received.event.call_sid:
+        await end_zombie(runtime, received.attempt_id, received.event.call_sid)
+    elif received.event.source is Source.CARRIER and _rings(received.event):
+        try:
+            lease = runtime.settings.reserved_slot_lease_seconds
+            await extend(runtime.redis, received.attempt_id, lease)
+        except STORE_ERRORS as error:
+            _log.warning("slot_not_extended", attempt_id=str(received.attempt_id), error=str(error))
+
+
+def _rings(event: Event) -> bool:
+    return event.payload.get("CallStatus") in _RINGS
