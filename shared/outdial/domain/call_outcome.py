@@ -65,7 +65,7 @@ class Facts:
     voicemail_left: bool = False  # pod: the script was played to its end
     conversation_closed: bool = False  # pod: its last word on this call
     ended_by: EndedBy | None = None  # pod
-    close_reason: str | None = None  # pod: agent_ended, person_hung_up, idle, longest_call, machine
+    close_reason: str | None = None  # pod: person_hung_up, agent_ended, machine, error...
     provider_failed: bool = False  # pod: no provider answered
 
     @property
@@ -89,6 +89,9 @@ INVALID_NUMBER_CODES: frozenset[int] = frozenset(
 
 INVALID_NUMBER_SIP: frozenset[int] = frozenset({404, 484, 604})
 DECLINED_SIP = 603
+
+_OUR_FAULT: frozenset[str] = frozenset({"error", "stream_lost", "provider_failed"})
+"""Reasons of a pod's close that are neither the person's doing nor the agent's."""
 
 _STOPPED: dict[StopReason, Outcome] = {
     StopReason.OPTED_OUT: Outcome.OPTED_OUT,
@@ -158,7 +161,7 @@ def _answered(facts: Facts, plan: Plan) -> Outcome:
         return Outcome.FAX
     if is_machine(facts, plan):
         return Outcome.MACHINE
-    if facts.provider_failed or not facts.conversation_closed:
+    if facts.provider_failed or facts.close_reason in _OUR_FAULT or not facts.conversation_closed:
         return Outcome.TECHNICAL_FAILURE  # no provider, no pod, or a pod that died
     if facts.human_turns == 0 and facts.ended_by is not EndedBy.PERSON:
         return Outcome.SILENT
