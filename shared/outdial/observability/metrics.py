@@ -1,0 +1,19 @@
+"""What the dialer counts. Names end in their unit; labels have few values, never an id."""
+
+from prometheus_client import Counter, Histogram
+
+HINTS_DROPPED = Counter(
+    "outdial_hints_dropped", "Hints that were not published; a sweep finds the work", ["task"]
+)
+CLAIMED = Counter("outdial_leads_claimed", "Leads bound to an attempt")
+REFUSED = Counter("outdial_leads_refused", "Leads not dialed when they came up", ["reason"])
+PLACED = Counter("outdial_attempts_placed", "What became of attempts to dial", ["result"])
+ENDED = Counter("outdial_attempts_ended", "Attempts that ended", ["outcome"])
+MENDED = Counter("outdial_mended", "What sweeps found and mended", ["sweep"])
+SWEEP_FAILURES = Counter("outdial_sweep_failures", "Sweeps that raised", ["sweep"])
+DISPATCH_SECONDS = Histogram("outdial_dispatch_seconds", "How long a dispatch took")
+DEPARTURE_WAIT_SECONDS = Histogram(
+    "outdial_departure_wait_seconds",
+    "How long attempts waited for their dial token",
+    buckets=(0.01, 0.05, 0.1, 0.3, 0.5, 1, 2, 5, 10),
+)

@@ -1,0 +1,94 @@
+"""Hints: messages that make work start sooner. What is lost is found again by a sweep.
+
+A request must never wait for the broker (a Redis that hangs holds a publisher for seconds), so
+hints go into a bounded queue that one thread empties. When it is full they are dropped.
+"""
+
+import threading
+from collections.abc import Sequence
+from queue import SimpleQueue
+from uuid import UUID
+
+import structlog
+from celery import Celery
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from outdial.observability.metrics import HINTS_DROPPED
+from outdial.queueing.celery_app import make_celery
+from outdial.queueing.task_names import DISPATCH, PLACE_ATTEMPTS, SETTLE_ATTEMPT
+from outdial.settings import Settings
+
+_log = structlog.get_logger(__name__)
+
+MOST_WAITING = 10_000
+CLOSING_SECONDS = 3.0
+
+_Message = tuple[str, tuple[object, ...]]
+
+
+class Hints:
+    """Publishes from a thread of its own, which is started by the first hint."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._waiting: SimpleQueue[_Message | None] = SimpleQueue()
+        self._waiting_set: set[_Message] = set()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    def dispatch(self) -> None:
+        """Leads may be due."""
+        self._put((DISPATCH, ()))
+
+    def place(self, attempt_ids: Sequence[UUID]) -> None:
+        """These attempts are queued."""
+        self._put((PLACE_ATTEMPTS, tuple(str(attempt_id) for attempt_id in attempt_ids)))
+
+    def settle(self, attempt_id: UUID) -> None:
+        """An attempt has events that nobody has read."""
+        self._put((SETTLE_ATTEMPT, (str(attempt_id),)))
+
+    def close(self) -> None:
+        """Publish what waits, for some seconds at most."""
+        with self._lock:
+            self._closed = True
+            thread, self._thread = self._thread, None
+        if thread is not None:
+            self._waiting.put(None)
+            thread.join(CLOSING_SECONDS)
+
+    def _put(self, message: _Message) -> None:
+        """Never blocks. A message that waits already says the same."""
+        with self._lock:
+            if self._closed or message in self._waiting_set:
+                return
+            if len(self._waiting_set) >= MOST_WAITING:
+                HINTS_DROPPED.labels(message[0]).inc()
+                return
+            self._waiting_set.add(message)
+            self._waiting.put(message)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._publish_all, name="hints", daemon=True)
+                self._thread.start()
+
+    def _publish_all(self) -> None:
+        celery = make_celery(self._settings)
+        try:
+            while (message := self._waiting.get()) is not None:
+                with self._lock:
+                    self._waiting_set.discard(message)
+                _publish(celery, message)
+        finally:
+            celery.close()
+
+
+def _publish(celery: Celery, message: _Message) -> None:
+    name, ids = message
+    arguments = [list(ids)] if name == PLACE_ATTEMPTS else list(ids)
+    try:
+        celery.send_task(name, args=arguments)
+    except (OperationalError, RedisError, OSError) as error:
+        HINTS_DROPPED.labels(name).inc()
+        _log.warning("hint_not_sent", task=name, error=f"{type(error).__name__}: {error}"[:200])

@@ -1,0 +1,22 @@
+"""Names of tasks and queues: all that a publisher knows of the workers."""
+
+DISPATCH = "outdial.dispatch"
+"""Claim due leads. No arguments."""
+
+PLACE_ATTEMPTS = "outdial.place_attempts"
+"""Dial queued attempts. Argument: their ids, as text."""
+
+SETTLE_ATTEMPT = "outdial.settle_attempt"
+"""Read an attempt's events and do what follows. Argument: its id, as text."""
+
+SWEEP = "outdial.sweep"
+"""Look for what was lost, and mend it. No arguments."""
+
+DIAL_QUEUE, SETTLE_QUEUE, SWEEP_QUEUE = "dial", "settle", "sweep"
+
+QUEUE_OF: dict[str, str] = {
+    DISPATCH: SWEEP_QUEUE,  # ticks are short: they must not wait behind calls that are placed
+    PLACE_ATTEMPTS: DIAL_QUEUE,
+    SETTLE_ATTEMPT: SETTLE_QUEUE,
+    SWEEP: SWEEP_QUEUE,
+}
