@@ -122,6 +122,7 @@ class Settings(BaseSettings):
     pod_id: str = Field(default="pod-1", validation_alias="OUTDIAL_POD_ID")
     pod_slots: int = Field(default=8, ge=1, validation_alias="OUTDIAL_POD_SLOTS")
     pod_public_url: str = Field(default="", validation_alias="OUTDIAL_POD_PUBLIC_URL")
+    drain_seconds: Seconds = Field(default=600, validation_alias="OUTDIAL_DRAIN_SECONDS")
 
     # Listening addresses, logs, files.
     host: str = Field(default="127.0.0.1", validation_alias="OUTDIAL_HOST")

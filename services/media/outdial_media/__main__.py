@@ -1,0 +1,97 @@
+"""`python -m outdial_media`: one media pod."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+import uvicorn
+import uvloop
+from loguru import logger as pipecat_log
+from outdial.observability.logs import set_up_logs
+from outdial.operations.runtime import open_runtime
+from outdial.settings import Settings, SettingsError, load_settings
+
+from outdial_media.app import make_app
+from outdial_media.pod import Pod, open_pod
+
+_log = structlog.get_logger(__name__)
+
+WRONG_USAGE = 2
+_LAST_WRITES_SECONDS = 5
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: on SIGTERM it would cut every live call (1012)."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def serve(settings: Settings) -> None:
+    """Run a pod until SIGTERM or SIGINT. Calls that go on are waited for; a second signal cuts."""
+    asked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, asked.set)
+    async with open_runtime(settings) as runtime, open_pod(runtime) as pod:
+        server = _server(settings, pod)
+        serving = asyncio.create_task(server.serve())
+        await _first(serving, asyncio.create_task(asked.wait()))
+        asked.clear()
+        if not serving.done():
+            _log.info("draining", calls=pod.calls)
+            draining = asyncio.create_task(pod.drain(settings.drain_seconds))
+            await _first(draining, asyncio.create_task(asked.wait()), serving)
+            draining.cancel()
+        server.should_exit = True
+        await serving
+
+
+def _server(settings: Settings, pod: Pod) -> _Server:
+    return _Server(
+        uvicorn.Config(
+            make_app(pod),
+            host=settings.host,
+            port=settings.port,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            ws="websockets-sansio",
+            ws_per_message_deflate=False,  # mu-law does not shrink, and trying costs every frame
+            timeout_graceful_shutdown=_LAST_WRITES_SECONDS,
+        )
+    )
+
+
+async def _first(*tasks: asyncio.Task[object]) -> None:
+    """Wait for one of them; those that only wait for a signal are let go."""
+    await asyncio.wait(tasks, return_when="FIRST_COMPLETED")
+    tasks[1].cancel()
+
+
+def main() -> int:
+    """Start, or say which setting is wrong."""
+    try:
+        settings = load_settings("media")
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        return WRONG_USAGE
+    set_up_logs(settings)
+    pipecat_log.remove()  # its default writes every frame's journey to stderr
+    pipecat_log.add(_hear_pipecat, level="WARNING")
+    uvloop.run(serve(settings))
+    return 0
+
+
+def _hear_pipecat(message: object) -> None:
+    """Pipecat's warnings among our own lines. Its errors come as frames and are counted."""
+    record = message.record  # type: ignore[attr-defined]
+    _log.warning("pipecat", level=record["level"].name, said=record["message"][:500])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

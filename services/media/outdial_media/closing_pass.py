@@ -1,0 +1,70 @@
+"""After a hang-up: the model runs once more, without a voice, so that the last words are acted on.
+
+Somebody says "stop calling me" and hangs up: nothing can be answered any more, but it was said.
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import structlog
+from openai import AsyncOpenAI, OpenAIError
+from pipecat.adapters.llm.schemas.function_schema import FunctionSchema
+
+from outdial_media.tools import Tools
+
+_log = structlog.get_logger(__name__)
+
+_ROUNDS = 4
+_NOT_WITHOUT_A_VOICE = frozenset({"end_call"})
+_HUNG_UP = (
+    "\n\nThe person has hung up: nothing that you write is heard any more. Call the tools for "
+    "what still has to be done or recorded because of what they said, and only those."
+)
+
+
+async def closing_pass(
+    client: AsyncOpenAI,
+    model: str,
+    system_instruction: str,
+    messages: Sequence[Mapping[str, Any]],
+    tools: Tools,
+    seconds: float,
+) -> None:
+    """Let the model call tools on a finished conversation; `seconds` at most, never raising."""
+    try:
+        async with asyncio.timeout(seconds):
+            await _run(client, model, system_instruction + _HUNG_UP, list(messages), tools)
+    except (OpenAIError, TimeoutError) as error:
+        _log.warning("closing_pass_failed", error=str(error) or type(error).__name__)
+
+
+async def _run(
+    client: AsyncOpenAI, model: str, system: str, messages: list[Any], tools: Tools
+) -> None:
+    offered = [_as_openai(s) for s in tools.schemas if s.name not in _NOT_WITHOUT_A_VOICE]
+    for _ in range(_ROUNDS):
+        answer = await client.chat.completions.create(
+            model=model,
+            messages=[{"role": "system", "content": system}, *messages],
+            tools=offered,  # type: ignore[arg-type]
+        )
+        said = answer.choices[0].message
+        if not said.tool_calls:
+            return
+        messages.append(said.model_dump(exclude_none=True))
+        messages += [await _answer(call, tools) for call in said.tool_calls]
+
+
+async def _answer(call: Any, tools: Tools) -> dict[str, Any]:
+    try:
+        arguments = json.loads(call.function.arguments or "{}")
+        result = dict((await tools.run(call.function.name, arguments, call.id)).answer)
+    except (ValueError, TypeError):
+        result = {"error": "the arguments are not JSON"}
+    return {"role": "tool", "tool_call_id": call.id, "content": json.dumps(result)}
+
+
+def _as_openai(schema: FunctionSchema) -> dict[str, Any]:
+    return {"type": "function", "function": schema.to_default_dict()}

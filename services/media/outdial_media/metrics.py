@@ -1,0 +1,20 @@
+"""What a pod measures of itself, for Prometheus."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_SECONDS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0)
+
+live_calls = Gauge("outdial_pod_live_calls", "Conversations that go on now")
+prepared_calls = Gauge("outdial_pod_prepared_calls", "Pipelines ready for calls that still ring")
+calls = Counter("outdial_pod_calls", "Conversations that ended", ["ended_by", "reason"])
+refused = Counter("outdial_pod_refused_sockets", "Media sockets that were not let in", ["reason"])
+first_audio = Histogram(
+    "outdial_pod_first_audio_seconds", "From `start` to the first sound sent", buckets=_SECONDS
+)
+reply = Histogram(
+    "outdial_pod_reply_seconds",
+    "From the person's last sound to the first sound of the reply",
+    buckets=_SECONDS,
+)
+provider_errors = Counter("outdial_pod_provider_errors", "Errors of providers", ["provider"])
+loop_lag = Gauge("outdial_pod_loop_lag_seconds", "How late the event loop was, at worst, of late")

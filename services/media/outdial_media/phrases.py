@@ -1,0 +1,53 @@
+"""What the agent says when neither template nor model has said it. English where a language lacks.
+
+A template's language is a BCP 47 tag; its first part decides.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Phrases:
+    """The fixed sentences of one language."""
+
+    goodbye: str
+    opted_out: str
+    wrong_person: str
+    longest_call: str
+    trouble: str
+    resumed: str
+
+
+_ENGLISH = Phrases(
+    goodbye="Thank you. Goodbye.",
+    opted_out="I understand. We will not call you again. Goodbye.",
+    wrong_person="I'm sorry for the mix-up. Goodbye.",
+    longest_call="I'm sorry, I have to end our call here. Goodbye.",
+    trouble="I'm sorry, I have a technical problem. I will try again later. Goodbye.",
+    resumed="I'm sorry, we were interrupted for a moment. I'm here again.",
+)
+_PHRASES: dict[str, Phrases] = {
+    "en": _ENGLISH,
+    "de": Phrases(
+        goodbye="Vielen Dank. Auf Wiederhören.",
+        opted_out="Ich verstehe. Wir rufen Sie nicht mehr an. Auf Wiederhören.",
+        wrong_person="Entschuldigen Sie die Verwechslung. Auf Wiederhören.",
+        longest_call="Es tut mir leid, ich muss unser Gespräch hier beenden. Auf Wiederhören.",
+        trouble="Es tut mir leid, ich habe ein technisches Problem. Ich versuche es später noch "
+        "einmal. Auf Wiederhören.",
+        resumed="Entschuldigung, wir waren kurz unterbrochen. Ich bin wieder da.",
+    ),
+    "es": Phrases(
+        goodbye="Muchas gracias. Adiós.",
+        opted_out="Entendido. No le volveremos a llamar. Adiós.",
+        wrong_person="Disculpe la confusión. Adiós.",
+        longest_call="Lo siento, tengo que terminar la llamada aquí. Adiós.",
+        trouble="Lo siento, tengo un problema técnico. Lo intentaré más tarde. Adiós.",
+        resumed="Disculpe, se cortó un momento. Aquí estoy de nuevo.",
+    ),
+}
+
+
+def phrases_for(language: str) -> Phrases:
+    """The sentences of a template's language."""
+    return _PHRASES.get(language.partition("-")[0].lower(), _ENGLISH)

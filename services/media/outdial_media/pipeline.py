@@ -1,0 +1,155 @@
+"""The pipeline of one call: line → recogniser → person's turns → model → voice → line.
+
+Built around a line that need not have a socket yet.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from outdial.domain.call_template import CallTemplate
+from pipecat.frames.frames import Frame, FunctionCallResultProperties, InputAudioRawFrame
+from pipecat.pipeline.pipeline import Pipeline
+from pipecat.pipeline.worker import PipelineParams, PipelineWorker
+from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.processors.aggregators.llm_response_universal import (
+    LLMAssistantAggregator,
+    LLMUserAggregator,
+    LLMUserAggregatorParams,
+)
+from pipecat.processors.frame_processor import FrameDirection
+from pipecat.services.llm_service import FunctionCallParams
+from pipecat.turns.user_mute import BaseUserMuteStrategy
+from pipecat.turns.user_start import TranscriptionUserTurnStartStrategy, VADUserTurnStartStrategy
+from pipecat.turns.user_stop import TurnAnalyzerUserTurnStopStrategy
+from pipecat.turns.user_turn_strategies import UserTurnStrategies
+
+from outdial_media.phone_transport import PhoneInput, PhoneOutput
+from outdial_media.shared_models import SharedModels
+from outdial_media.speech_services import PhoneLLM, PhoneSTT, PhoneTTS, SpeechServices
+from outdial_media.telephone_line import TelephoneLine
+from outdial_media.tools import Tools
+from outdial_media.twilio_frames import SAMPLE_RATE
+
+TURN_STOP_SECONDS = 3.0
+"""A turn that nothing ended by then is over: the recogniser did not answer."""
+
+
+class MuteWhen(BaseUserMuteStrategy):
+    """The person is not heard by the conversation while `muted()` holds."""
+
+    def __init__(self, muted: Callable[[], bool]) -> None:
+        super().__init__()
+        self._muted = muted
+
+    async def process_frame(self, frame: Frame) -> bool:
+        """Whether the next frame is kept back."""
+        await super().process_frame(frame)
+        return self._muted()
+
+
+class PersonTurns(LLMUserAggregator):
+    """Turns of the person. Lets no raw sound pass: nothing behind it listens.
+
+    pipecat 1.14 pushes each of the 50 frames a second through model, voice and output too.
+    """
+
+    async def push_frame(
+        self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
+    ) -> None:
+        """Push everything but sound."""
+        if not isinstance(frame, InputAudioRawFrame):
+            await super().push_frame(frame, direction)
+
+
+@dataclass
+class CallPipeline:
+    """The parts of a call's pipeline that the conversation speaks to."""
+
+    context: LLMContext
+    input: PhoneInput
+    output: PhoneOutput
+    hearing: PhoneSTT
+    thinking: PhoneLLM
+    speaking: PhoneTTS
+    person: PersonTurns
+    agent: LLMAssistantAggregator
+    worker: PipelineWorker
+
+
+def build_pipeline(
+    line: TelephoneLine,
+    template: CallTemplate,
+    models: SharedModels,
+    services: SpeechServices,
+    *,
+    system_instruction: str,
+    tools: Tools,
+    muted: Callable[[], bool],
+) -> CallPipeline:
+    """Everything of a call that can be made before it is answered. Connects nothing yet."""
+    context = LLMContext(tools=list(tools.schemas))
+    thinking = services.thinking(template, system_instruction)
+    for schema in tools.schemas:
+        thinking.register_function(schema.name, _handler(tools))
+    parts = CallPipeline(
+        context=context,
+        input=PhoneInput(line),
+        output=PhoneOutput(line),
+        hearing=services.hearing(template),
+        thinking=thinking,
+        speaking=services.speaking(template),
+        person=PersonTurns(context, params=_turn_taking(template, models, muted)),
+        agent=LLMAssistantAggregator(context),
+        worker=None,  # type: ignore[arg-type]  # made of the others, below
+    )
+    parts.worker = _worker(parts)
+    return parts
+
+
+def _worker(parts: CallPipeline) -> PipelineWorker:
+    pipeline = Pipeline(
+        [
+            parts.input,
+            parts.hearing,
+            parts.person,
+            parts.thinking,
+            parts.speaking,
+            parts.output,
+            parts.agent,
+        ]
+    )
+    return PipelineWorker(
+        pipeline,
+        params=PipelineParams(audio_in_sample_rate=SAMPLE_RATE, audio_out_sample_rate=SAMPLE_RATE),
+        enable_rtvi=False,
+        enable_turn_tracking=False,
+        idle_timeout_secs=None,  # silence and the longest call are the conversation's business
+        cancel_timeout_secs=3.0,
+    )
+
+
+def _turn_taking(
+    template: CallTemplate, models: SharedModels, muted: Callable[[], bool]
+) -> LLMUserAggregatorParams:
+    turns = template.turns
+    return LLMUserAggregatorParams(
+        vad_analyzer=models.voice_activity(turns),
+        user_turn_strategies=UserTurnStrategies(
+            start=[VADUserTurnStartStrategy(), TranscriptionUserTurnStartStrategy()],
+            stop=[TurnAnalyzerUserTurnStopStrategy(turn_analyzer=models.turn_end(turns))],
+        ),
+        user_mute_strategies=[MuteWhen(muted)],
+        user_turn_stop_timeout=TURN_STOP_SECONDS,
+        user_idle_timeout=template.agent.idle.seconds,
+    )
+
+
+def _handler(tools: Tools) -> Callable[[FunctionCallParams], object]:
+    async def run(params: FunctionCallParams) -> None:
+        result = await tools.run(params.function_name, params.arguments, params.tool_call_id)
+        await params.result_callback(
+            dict(result.answer),
+            properties=None if result.run_model else FunctionCallResultProperties(run_llm=False),
+        )
+
+    return run

@@ -1,0 +1,201 @@
+"""A media pod: its models, its live calls, and how it comes and goes."""
+
+import asyncio
+import ctypes
+import gc
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from uuid import UUID
+
+import structlog
+from outdial.operations.conversation_record import Standing, open_conversation
+from outdial.operations.runtime import Runtime
+from outdial.routing.pod_registry import Heartbeat
+from outdial.routing.stream_token import StreamClaims
+from starlette.responses import Response
+from starlette.websockets import WebSocket
+
+from outdial_media import metrics
+from outdial_media.admission import Admission, Refused
+from outdial_media.conversation import Conversation, Kit
+from outdial_media.heartbeat import keep_beating
+from outdial_media.plan_watch import PlanWatch
+from outdial_media.preparation import Preparation
+from outdial_media.shared_models import SharedModels
+from outdial_media.speech_services import SpeechServices
+from outdial_media.telephone_line import TelephoneLine
+
+_log = structlog.get_logger(__name__)
+
+START_SECONDS = 10.0
+"""A socket on which no `start` came by then is closed."""
+
+
+class Pod:
+    """One process that offers slots. `boot_id` is new at each start, so tokens die with it."""
+
+    def __init__(self, kit: Kit) -> None:
+        self.boot_id = secrets.token_urlsafe(9)
+        self._kit = kit
+        self._settings = kit.runtime.settings
+        self._admission = Admission(self._settings, self.boot_id)
+        self._preparation = Preparation(kit)
+        self._live: dict[UUID, Conversation | None] = {}
+        self._draining = False
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._wake = asyncio.Event()
+        self._accepted = asyncio.Event()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether calls can be sent here: the models are loaded and the registry knows us."""
+        return self._accepted.is_set() and not self._draining
+
+    @property
+    def calls(self) -> int:
+        """How many calls go on."""
+        return len(self._live)
+
+    @asynccontextmanager
+    async def at_work(self) -> AsyncIterator[None]:
+        """Beat and watch as long as the block lasts."""
+        watch = PlanWatch(
+            self._kit.runtime,
+            lambda: [*self._live, *self._preparation.attempts],
+            self._plan_changed,
+        )
+        beating = keep_beating(
+            self._kit.runtime, self._describe, self._follow, self._wake, self._accepted
+        )
+        tasks = [asyncio.create_task(beating), asyncio.create_task(watch.run())]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._preparation.close()
+
+    async def drain(self, seconds: float) -> bool:
+        """Take no new calls and wait for those that go on; False if some did not end in time."""
+        self._draining = True
+        self._wake.set()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._empty.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def enter(self, websocket: WebSocket, path: str, token: str) -> None:
+        """A socket knocks: refuse it before it is accepted, or hold its conversation."""
+        signature = websocket.headers.get("x-twilio-signature")
+        admitted = self._admission.admit(path, token, signature, self.calls)
+        if isinstance(admitted, StreamClaims) and admitted.attempt_id in self._live:
+            admitted = Refused(409, "live")
+        if isinstance(admitted, Refused):
+            metrics.refused.labels(admitted.reason).inc()
+            _log.warning("socket_refused", reason=admitted.reason)
+            await websocket.send_denial_response(Response(status_code=admitted.status))
+            return
+        self._live[admitted.attempt_id] = None
+        self._empty.clear()
+        self._wake.set()  # the registry should know at once: the slot is live, not reserved
+        try:
+            await self._hold(websocket, admitted)
+        finally:
+            del self._live[admitted.attempt_id]
+            if not self._live:
+                self._empty.set()
+                _give_memory_back()
+
+    async def _hold(self, websocket: WebSocket, claims: StreamClaims) -> None:
+        prepared = await self._preparation.take(claims.attempt_id, claims.stream_no)
+        line = prepared.line if prepared else TelephoneLine()
+        await websocket.accept()
+        reading = asyncio.create_task(line.serve(websocket))
+        try:
+            conversation = prepared.conversation if prepared else await self._make(claims, line)
+            if conversation is not None:
+                self._live[claims.attempt_id] = conversation
+                await _converse(conversation, line)
+        finally:
+            await line.close()
+            reading.cancel()
+            with suppress(asyncio.CancelledError):
+                await reading
+
+    async def _make(self, claims: StreamClaims, line: TelephoneLine) -> Conversation | None:
+        """Build a conversation while its socket is already read."""
+        brief = await open_conversation(self._kit.runtime, claims.attempt_id, claims.stream_no)
+        if brief is None:
+            _log.warning("nothing_to_say", attempt_id=str(claims.attempt_id))
+            return None
+        return Conversation(self._kit, brief, line)
+
+    def _plan_changed(self, attempt_id: UUID, standing: Standing) -> None:
+        if (conversation := self._live.get(attempt_id)) is not None:
+            conversation.plan_changed(standing)
+        elif attempt_id not in self._live:
+            self._preparation.plan_changed(attempt_id, standing)
+
+    def _follow(self, reserved: Sequence[UUID]) -> None:
+        self._preparation.follow(i for i in reserved if i not in self._live)
+
+    def _describe(self) -> Heartbeat:
+        return Heartbeat(
+            pod_id=self._settings.pod_id,
+            boot_id=self.boot_id,
+            url=self._settings.pod_public_url,
+            slots=self._settings.pod_slots,
+            state="draining" if self._draining else "ready",
+            preparing=self._preparation.attempts,
+            live=list(self._live),
+        )
+
+
+@asynccontextmanager
+async def open_pod(runtime: Runtime) -> AsyncIterator[Pod]:
+    """A pod with its models loaded and its beat going; everything is closed on the way out."""
+    async with AsyncExitStack() as stack:
+        models = await asyncio.to_thread(SharedModels)
+        stack.callback(models.close)
+        await asyncio.to_thread(models.warm_up)
+        services = SpeechServices(runtime.settings)
+        stack.push_async_callback(services.close)
+        # What was loaded stays: the collector need not look through it for every call.
+        gc.collect()
+        gc.freeze()
+        pod = Pod(Kit(runtime, models, services))
+        await stack.enter_async_context(pod.at_work())
+        yield pod
+
+
+async def _converse(conversation: Conversation, line: TelephoneLine) -> None:
+    await conversation.prepare()
+    try:
+        async with asyncio.timeout(START_SECONDS):
+            await _either(line.started, line.ended)
+    except TimeoutError:
+        _log.warning("no_start", attempt_id=str(conversation.brief.attempt_id))
+    if line.started.is_set():
+        await conversation.talk()
+    else:
+        await conversation.discard()
+
+
+async def _either(*events: asyncio.Event) -> None:
+    waits = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waits, return_when="FIRST_COMPLETED")
+    finally:
+        for wait in waits:
+            wait.cancel()
+
+
+def _give_memory_back() -> None:
+    """Glibc keeps what freed calls took, at its peak, unless it is asked (Linux only)."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)

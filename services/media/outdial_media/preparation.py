@@ -1,0 +1,108 @@
+"""Conversations made ready while the phone rings (PROTOCOL.md 11).
+
+What is reserved on this pod is prepared; what is reserved no longer is dropped.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from uuid import UUID
+
+import structlog
+from outdial.operations.conversation_record import Standing, open_conversation
+
+from outdial_media import metrics
+from outdial_media.conversation import Conversation, Kit
+from outdial_media.telephone_line import TelephoneLine
+
+_log = structlog.get_logger(__name__)
+
+AT_ONCE = 2
+"""Pipelines being built at a time: each costs the live calls some milliseconds of the loop."""
+
+
+@dataclass
+class Prepared:
+    """A conversation that waits for its socket."""
+
+    line: TelephoneLine
+    conversation: Conversation
+
+
+class Preparation:
+    """The conversations that this pod has ready, by attempt."""
+
+    def __init__(self, kit: Kit) -> None:
+        self._kit = kit
+        self._work: dict[UUID, asyncio.Task[Prepared | None]] = {}
+        self._turn = asyncio.Semaphore(AT_ONCE)
+        self._dropping: set[asyncio.Task[None]] = set()
+
+    @property
+    def attempts(self) -> list[UUID]:
+        """What is ready, or being made so."""
+        return list(self._work)
+
+    def follow(self, reserved: Iterable[UUID]) -> None:
+        """Prepare what is reserved here, drop what is not any more."""
+        wanted = set(reserved)
+        for attempt_id in wanted - self._work.keys():
+            self._work[attempt_id] = asyncio.create_task(self._prepare(attempt_id))
+        for attempt_id in self._work.keys() - wanted:
+            self._drop(attempt_id)
+        metrics.prepared_calls.set(len(self._work))
+
+    async def take(self, attempt_id: UUID, stream_no: int) -> Prepared | None:
+        """The prepared conversation of a call that was answered; None if there is none."""
+        work = self._work.pop(attempt_id, None)
+        if work is None:
+            return None
+        if not work.done():
+            work.cancel()  # it would be waited for: building anew is what it would do anyway
+            return None
+        prepared = work.result() if work.exception() is None else None
+        if prepared is not None and prepared.conversation.brief.stream_no != stream_no:
+            await prepared.conversation.discard()
+            return None
+        return prepared
+
+    def plan_changed(self, attempt_id: UUID, standing: Standing) -> None:
+        """A call that will not be talked to any more needs no preparing."""
+        if standing.ended or standing.stop_reason:
+            self._drop(attempt_id)
+
+    async def close(self) -> None:
+        """Drop everything."""
+        self.follow(())
+        if self._dropping:
+            await asyncio.wait(self._dropping)
+
+    async def _prepare(self, attempt_id: UUID) -> Prepared | None:
+        async with self._turn:
+            brief = await open_conversation(self._kit.runtime, attempt_id, stream_no=1)
+            if brief is None or brief.template.prepare == "none":
+                return None
+            line = TelephoneLine()
+            conversation = Conversation(self._kit, brief, line)
+            try:
+                if brief.template.prepare == "full":
+                    await conversation.prepare()
+            except BaseException:
+                await conversation.discard()
+                raise
+            return Prepared(line, conversation)
+
+    def _drop(self, attempt_id: UUID) -> None:
+        if (work := self._work.pop(attempt_id, None)) is not None:
+            task = asyncio.create_task(_discard(work))
+            self._dropping.add(task)
+            task.add_done_callback(self._dropping.discard)
+
+
+async def _discard(work: asyncio.Task[Prepared | None]) -> None:
+    if not work.done():
+        work.cancel()
+    with suppress(asyncio.CancelledError, Exception):
+        if (prepared := await work) is not None:
+            await prepared.conversation.discard()

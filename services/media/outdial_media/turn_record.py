@@ -1,0 +1,96 @@
+"""From the pipeline's events to the record: who said what, when, and how much of it was heard."""
+
+import time
+
+from pipecat.frames.frames import TranscriptionFrame
+from pipecat.processors.aggregators.llm_response_universal import (
+    AssistantTurnStoppedMessage,
+    UserTurnStoppedMessage,
+)
+
+from outdial_media import metrics
+from outdial_media.pipeline import CallPipeline
+from outdial_media.playback import Speech, heard_part
+from outdial_media.telephone_line import TelephoneLine
+from outdial_media.transcript import Transcript
+
+
+class TurnRecord:
+    """Listens to a call's pipeline and keeps its transcript and the model's context true."""
+
+    def __init__(self, pipeline: CallPipeline, line: TelephoneLine, transcript: Transcript) -> None:
+        self._pipeline = pipeline
+        self._line = line
+        self._transcript = transcript
+        self._agent_was_heard = False
+        self._person_was_heard = False
+        self.agent_spoke = False
+        """Whether the agent has said anything since the person's last words."""
+        pipeline.output.on_speech = self._on_speech
+        pipeline.output.on_person = transcript.person_spoke
+        pipeline.hearing.on_heard = self._on_heard
+        pipeline.thinking.on_text = self._on_text
+        pipeline.person.add_event_handler("on_user_turn_stopped", self._on_person_turn)
+        pipeline.agent.add_event_handler("on_assistant_turn_stopped", self._on_agent_turn)
+
+    def last_words(self) -> str:
+        """What the person said without its becoming a turn; recorded as their last one."""
+        text = self._transcript.unanswered
+        self._transcript.person_turn(text)
+        return text
+
+    def _on_speech(self, speech: Speech) -> None:
+        if speech.latency_ms is not None:
+            metrics.reply.observe(speech.latency_ms / 1000)
+        if not self._agent_was_heard:
+            self._agent_was_heard = True
+            seconds = time.monotonic() - self._line.started_at
+            metrics.first_audio.observe(seconds)
+            self._transcript.milestone("first_audio_sent", {"ms": round(1000 * seconds)})
+
+    def _on_heard(self, frame: TranscriptionFrame) -> None:
+        if frame.text.strip() and not self._person_was_heard:
+            self._person_was_heard = True
+            milliseconds = round(1000 * (time.monotonic() - self._line.started_at))
+            self._transcript.milestone("first_words_heard", {"ms": milliseconds})
+        self._transcript.heard(frame)
+
+    def _on_text(self, text: str) -> None:
+        self.agent_spoke = self.agent_spoke or bool(text.strip())
+
+    async def _on_person_turn(
+        self, _aggregator: object, _strategy: object, message: UserTurnStoppedMessage
+    ) -> None:
+        if message.content:
+            self.agent_spoke = False
+        self._transcript.person_turn(message.content or "")
+
+    async def _on_agent_turn(
+        self, _aggregator: object, message: AssistantTurnStoppedMessage
+    ) -> None:
+        text = message.content or ""
+        if not message.interrupted:
+            speech = self._pipeline.output.finished_speech() if text else None
+            latency = speech.latency_ms if speech else None
+            self._transcript.agent_turn(text, speech, latency_ms=latency)
+            return
+        speech, seconds = self._pipeline.output.cut_speech()
+        heard = heard_part(text, seconds, speech.seconds, speech.complete) if speech else ""
+        self._correct_context(text, heard)
+        self._transcript.agent_turn(
+            heard,
+            speech,
+            interrupted=True,
+            heard_seconds=seconds,
+            latency_ms=speech.latency_ms if speech else None,
+        )
+
+    def _correct_context(self, said: str, heard: str) -> None:
+        """Let the model remember what was heard, not what it meant to say."""
+        messages = self._pipeline.context.messages
+        for index in range(len(messages) - 1, -1, -1):
+            message = messages[index]
+            if isinstance(message, dict) and message.get("content") == said:
+                if message.get("role") == "assistant":
+                    message["content"] = f"{heard}…" if heard else "…"
+                return
