@@ -57,11 +57,20 @@ class ApiClient:
         answer = self._send("POST", path, json=body if body is not None else {}, headers=headers)
         return cast("Json", answer.json()) if answer.content else {}
 
-    def post_file(self, path: str, file: Path, content_type: str) -> Json:
-        """POST a file's bytes as the body, without reading it into memory first."""
-        with file.open("rb") as opened:
-            headers = {"Content-Type": content_type}
-            answer = self._send("POST", path, content=_blocks(opened), headers=headers, timeout=600)
+    def post_file(self, path: str, file: Path, content_type: str, key: str = "") -> Json:
+        """POST a file's bytes as the body, as they are read.
+
+        `key` is an Idempotency-Key: with it, sending the same file again does nothing twice.
+        """
+        headers = {"Content-Type": content_type} | ({"Idempotency-Key": key} if key else {})
+        try:
+            with file.open("rb") as opened:
+                body = _blocks(opened)
+                answer = self._send("POST", path, content=body, headers=headers, timeout=600)
+        except OSError as error:
+            raise CommandFailedError(
+                f"{file}: {error.strerror}. Give the path of a file."
+            ) from None
         return cast("Json", answer.json()) if answer.content else {}
 
     def delete(self, path: str) -> None:

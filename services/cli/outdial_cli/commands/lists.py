@@ -1,13 +1,11 @@
 """Templates, numbers and suppressions: add to them, list them."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-import yaml
 
 from outdial_cli.connection import connect
-from outdial_cli.failure import CommandFailedError
 from outdial_cli.output import print_json, say
 from outdial_cli.tables import show_rows
 
@@ -26,7 +24,7 @@ def add_template(
 ) -> None:
     """Add a template, or a new version of one."""
     with connect() as api:
-        added = api.post("/v1/templates", read_template(file))
+        added = api.post_file("/v1/templates", file, "application/yaml")
     if as_json:
         print_json(added)
     else:
@@ -98,18 +96,3 @@ def list_suppressions(as_json: AsJson = False) -> None:
             as_json=as_json,
             none="Nobody has asked not to be called.",
         )
-
-
-def read_template(file: Path) -> Any:
-    """A template file as plain values.
-
-    Raises:
-        CommandFailedError: it is missing, or is neither YAML nor JSON.
-
-    """
-    try:
-        return yaml.safe_load(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CommandFailedError(f"{file}: {error.strerror}. Give the path of a file.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise CommandFailedError(f"{file} is not YAML: {error}") from None

@@ -41,6 +41,7 @@ class StackOptions:
     sandbox: bool = True
     media: int = 1
     durable: bool = True
+    fresh: bool = False  # forget what earlier runs left in `data` and `log`
     calls_per_second: float = 1.0  # of the sandbox's carrier
     ring_seconds: float = 2.0  # how long the sandbox's people let it ring
     port: int = 8000  # of the gateway, when it is free

@@ -65,7 +65,7 @@ def providers(place: Place, port: int) -> Service:
 def gateway(place: Place, port: int) -> Service:
     """REST and Twilio's webhooks."""
     spec = place.spec("api", "outdial_api", OUTDIAL_PORT=str(port))
-    return Service(spec, _answers(f"http://127.0.0.1:{port}/health"))
+    return Service(spec, _answers(f"http://127.0.0.1:{port}/ready"))
 
 
 def worker(place: Place) -> Service:

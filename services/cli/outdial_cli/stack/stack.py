@@ -1,6 +1,7 @@
 """A whole Outdial on one machine, as children of this process."""
 
 import secrets
+import shutil
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -81,6 +82,9 @@ class Stack:
 
     def _start(self) -> None:
         self._guard = self._undo.enter_context(Guard(self._paths.lock))
+        if self._options.fresh:  # only now: the guard says that nobody else uses them
+            for folder in (self._paths.data, self._paths.log):
+                shutil.rmtree(folder, ignore_errors=True)
         for folder in (self._paths.run, self._paths.data, self._paths.log):
             folder.mkdir(parents=True, exist_ok=True)
         self._start_stores()

@@ -1,0 +1,181 @@
+"""`outdial campaign`: make one, fill it, run it, watch it, take the results."""
+
+import hashlib
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from outdial_cli.api_client import Json
+from outdial_cli.connection import connect
+from outdial_cli.failure import CommandFailedError
+from outdial_cli.output import err, print_json, say
+from outdial_cli.progress import describe, watch_campaign
+
+app = typer.Typer(help="A template applied to many leads.", no_args_is_help=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
+Campaign = Annotated[str, typer.Argument(help="The campaign's name or id.")]
+
+_TYPES = {
+    ".csv": "text/csv",
+    ".tsv": "text/tab-separated-values",
+    ".json": "application/json",
+    ".ndjson": "application/x-ndjson",
+    ".jsonl": "application/x-ndjson",
+}
+_SHOWN_REFUSALS = 20
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Argument(help="How you will call it.")],
+    template: Annotated[str, typer.Option(help="The template's slug.")],
+    caller: Annotated[
+        list[str] | None,
+        typer.Option("--from", help="A number of yours to call from; may be repeated."),
+    ] = None,
+    max_live: Annotated[int | None, typer.Option(min=1, help="Calls at the same time.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a campaign. It calls nobody before `campaign start`."""
+    body: Json = {"name": name, "template": template, "caller_numbers": caller or []}
+    if max_live is not None:
+        body["max_live_calls"] = max_live
+    with connect() as api:
+        _show(api.post("/v1/campaigns", body), as_json)
+
+
+@app.command("import")
+def import_leads(
+    campaign: Campaign,
+    file: Annotated[Path, typer.Argument(help="CSV, JSON or NDJSON, by its ending.")],
+    as_json: AsJson = False,
+) -> None:
+    """Add leads from a file. Good rows are in even when others are refused (then exit 1).
+
+    Importing the same file again adds nothing twice.
+    """
+    content_type = _TYPES.get(file.suffix.lower())
+    if content_type is None:
+        raise CommandFailedError(f"{file}: give it an ending that says what it is: .csv, .json ...")
+    with connect() as api:
+        path = f"/v1/campaigns/{campaign}/leads?results=refused"
+        done = api.post_file(path, file, content_type, _key_of(campaign, file))
+    if as_json:
+        print_json(done)
+    else:
+        _report(done)
+    if done["refused"]:
+        raise typer.Exit(1)
+
+
+@app.command()
+def start(campaign: Campaign, as_json: AsJson = False) -> None:
+    """Let a campaign call."""
+    _pull(campaign, "start", as_json)
+
+
+@app.command()
+def pause(campaign: Campaign, as_json: AsJson = False) -> None:
+    """Call nobody more for now; calls that go on are not touched."""
+    _pull(campaign, "pause", as_json)
+
+
+@app.command()
+def resume(campaign: Campaign, as_json: AsJson = False) -> None:
+    """Let a paused campaign call again."""
+    _pull(campaign, "resume", as_json)
+
+
+@app.command()
+def cancel(
+    campaign: Campaign,
+    hang_up: Annotated[bool, typer.Option(help="Also end the calls that go on.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """End a campaign for good."""
+    _pull(campaign, f"cancel?live={'hangup' if hang_up else 'finish'}", as_json)
+
+
+@app.command("list")
+def list_campaigns(as_json: AsJson = False) -> None:
+    """Every campaign, the newest first."""
+    from outdial_cli.tables import show_rows
+
+    with connect() as api:
+        show_rows(
+            api.pages("/v1/campaigns"),
+            ("name", "status", "template", "template_version", "created_at"),
+            as_json=as_json,
+            none="No campaigns yet: `outdial campaign create NAME --template SLUG`.",
+        )
+
+
+@app.command()
+def status(campaign: Campaign, as_json: AsJson = False) -> None:
+    """How far it is."""
+    with connect() as api:
+        _show(api.get(f"/v1/campaigns/{campaign}"), as_json)
+
+
+@app.command()
+def watch(campaign: Campaign) -> None:
+    """Follow it until every lead is finished, or waits for a time its person asked for."""
+    with connect() as api:
+        watch_campaign(api, [campaign])
+
+
+@app.command()
+def export(
+    campaign: Campaign,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A file; without it, stdout.")
+    ] = None,
+) -> None:
+    """The outcome of every lead, as CSV."""
+    path = f"/v1/campaigns/{campaign}/results.csv"
+    with connect() as api:
+        if output is None:
+            for piece in api.text(path):
+                sys.stdout.write(piece)
+            return
+        api.download(path, output)
+    say(f"Written to {output}.")
+
+
+def _pull(campaign: str, lever: str, as_json: bool) -> None:
+    with connect() as api:
+        _show(api.post(f"/v1/campaigns/{campaign}/{lever}"), as_json)
+
+
+def _show(campaign: Json, as_json: bool) -> None:
+    if as_json:
+        print_json(campaign)
+        return
+    for line in describe(campaign):
+        say(line)
+
+
+def _report(done: Json) -> None:
+    say(f"{done['created']} leads are in.")
+    if done["duplicates"]:
+        say(f"{done['duplicates']} were in already.")
+    refused: list[dict[str, Any]] = [r for r in done["results"] if r["status"] == "refused"]
+    for item in refused[:_SHOWN_REFUSALS]:
+        err.print(f"row {item['row']}: {item['field']} {item['message']}", markup=False)
+    if len(refused) > _SHOWN_REFUSALS:
+        err.print(f"... and {len(refused) - _SHOWN_REFUSALS} more (--json has them all)")
+    if refused:
+        err.print(f"{len(refused)} rows were refused: mend them and import the file again.")
+
+
+def _key_of(campaign: str, file: Path) -> str:
+    """The same for the same file into the same campaign: an import cut short can be run again."""
+    try:
+        with file.open("rb") as opened:
+            digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError as error:
+        raise CommandFailedError(f"{file}: {error.strerror}. Give the path of a file.") from None
+    return f"import-{campaign}-{digest[:32]}"
