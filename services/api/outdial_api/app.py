@@ -9,6 +9,7 @@ import structlog
 from fastapi import FastAPI
 from outdial.operations.create_template import prepare_deployment
 from outdial.operations.runtime import Runtime, open_runtime
+from outdial.routing.router import watching_pods
 from outdial.settings import Settings
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -26,6 +27,8 @@ from outdial_api.routes import (
     pods,
     suppressions,
     templates,
+    twilio_callbacks,
+    twilio_voice,
 )
 
 _log = structlog.get_logger(__name__)
@@ -34,6 +37,8 @@ _PATIENCE = 3.0  # at the start, for Postgres; then the work goes on beside
 _AGAIN = 2.0
 
 _ROUTERS = (
+    twilio_voice.router,
+    twilio_callbacks.router,
     health.router,
     calls.router,
     campaigns.router,
@@ -59,8 +64,13 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_runtime(settings) as runtime, _prepared(runtime):
+        async with (
+            open_runtime(settings) as runtime,
+            watching_pods(runtime.redis, settings) as pods,
+            _prepared(runtime),
+        ):
             app.state.runtime = runtime
+            app.state.pods = pods
             yield
 
     app = FastAPI(

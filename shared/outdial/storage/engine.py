@@ -29,6 +29,7 @@ async def open_sessions(
     engine = create_async_engine(
         database(database_url),
         connect_args=_CONNECT,
+        hide_parameters=True,  # people's numbers do not go into error messages
         max_overflow=pool_size,
         pool_pre_ping=True,
         pool_size=pool_size,
