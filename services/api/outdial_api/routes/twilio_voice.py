@@ -25,6 +25,9 @@ from outdial_api.twilio_security import Signed
 
 router = APIRouter(prefix="/twilio", include_in_schema=False)
 
+NOBODYS = UUID(int=0)
+"""A template that was not named: the attempt's own row knows better."""
+
 
 def _pods(request: Request) -> Router:
     pods: Router = request.app.state.pods
@@ -32,7 +35,7 @@ def _pods(request: Request) -> Router:
 
 
 def _hint(
-    template: Annotated[UUID, Query()] = UUID(int=0),
+    template: Annotated[UUID, Query()] = NOBODYS,
     pod: Annotated[str, Query()] = "",
     boot: Annotated[str, Query()] = "",
     at: Annotated[str, Query()] = "",
