@@ -76,13 +76,8 @@ def fold(events: Iterable[Event], bound_sid: str | None = None) -> Folded:
     statuses = _statuses(known)
     times = _Times.of(known, statuses)
     terminal = _terminal(statuses)
-    ends = [(event, _ENDS[event.source, event.kind]) for event in known if _is_end(event)]
+    end_reason, ended_at = _end(known, terminal)
     facts = _facts(known, statuses, terminal, times.answered_at)
-
-    end_reason = EndReason.CARRIER if terminal else (ends[0][1] if ends else None)
-    ended_at = (
-        terminal.event.occurred_at if terminal else (ends[0][0].occurred_at if ends else None)
-    )
     return Folded(
         state=_state(known, statuses, facts, end_reason),
         facts=facts,
@@ -193,8 +188,17 @@ def _answer_otherwise(events: Sequence[Event], statuses: Sequence[_Status]) -> d
     return None
 
 
-def _is_end(event: Event) -> bool:
-    return (event.source, event.kind) in _ENDS
+def _end(
+    events: Sequence[Event], terminal: _Status | None
+) -> tuple[EndReason, datetime] | tuple[None, None]:
+    """What ended the attempt, and when; the carrier's word before ours."""
+    if terminal is not None:
+        return EndReason.CARRIER, terminal.event.occurred_at
+    for event in events:
+        reason = _ENDS.get((event.source, event.kind))
+        if reason is not None:
+            return reason, event.occurred_at
+    return None, None
 
 
 def _state(
