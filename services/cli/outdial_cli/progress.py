@@ -113,8 +113,8 @@ class _LiveTable:
     def __enter__(self) -> None:
         self._live.start()
 
-    def __exit__(self, *exc: object) -> None:
-        self._live.__exit__(*exc)
+    def __exit__(self, *_exc: object) -> None:
+        self._live.stop()
 
     def show(self, campaigns: Sequence[Json], calls: Sequence[Json]) -> None:
         parts: list[Any] = []
