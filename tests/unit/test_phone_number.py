@@ -48,6 +48,12 @@ def test_others_are_refused(text: str) -> None:
         parse_phone(text)
 
 
+@pytest.mark.parametrize("text", ["+12025550100 ext. 5", "+12025550100x12", "+12025550100;ext=7"])
+def test_an_extension_is_named(text: str) -> None:
+    with pytest.raises(InvalidInput, match="extension"):
+        parse_phone(text)
+
+
 @pytest.mark.parametrize(
     ("phone", "own", "zones"),
     [

@@ -16,6 +16,7 @@ from outdial.domain.errors import InvalidInput
 # Digits and what people put between them. Letters are refused rather than dialed as keys: a cell
 # that holds a remark is no number.
 _WRITTEN = re.compile(r"(?:tel:)?\+?[\d\s().\-/·\u2010-\u2015]+")
+_EXTENSION = re.compile(r"\d\s*(?:;ext=|,|x|#|ext(?:ension)?\.?)\s*\d{1,7}", re.IGNORECASE)
 _UNKNOWN = "Etc/Unknown"
 _NANP = "+1"
 
@@ -26,6 +27,8 @@ def parse_phone(text: str, region: str | None = None) -> str:
     Raises:
         InvalidInput: it is no number that could be called, and why.
     """
+    if _EXTENSION.search(text):
+        raise InvalidInput("has an extension, which a call cannot reach")
     try:
         number = phonenumbers.parse(text if _WRITTEN.fullmatch(text.strip()) else "", region)
     except phonenumbers.NumberParseException:
