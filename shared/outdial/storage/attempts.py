@@ -105,6 +105,58 @@ async def count_live(session: AsyncSession) -> dict[uuid.UUID | None, int]:
     return dict(rows.tuples().all())
 
 
+async def live_phones(session: AsyncSession, phones: Iterable[str]) -> set[str]:
+    """Which of these numbers have a live call, in either direction."""
+    return set(
+        await session.scalars(select(Attempt.phone).where(IS_LIVE, Attempt.phone.in_(list(phones))))
+    )
+
+
+async def live_branches(session: AsyncSession, branch_keys: Iterable[str]) -> set[str]:
+    """Which of these branches have a live call."""
+    rows = await session.scalars(
+        select(Attempt.branch_key).where(
+            IS_LIVE, IS_OUTBOUND, Attempt.branch_key.in_(list(branch_keys))
+        )
+    )
+    return {branch_key for branch_key in rows if branch_key is not None}
+
+
+async def has_live_inbound(session: AsyncSession, phone: str) -> bool:
+    """Whether somebody is calling us from this number."""
+    found = await session.scalar(
+        select(Attempt.id)
+        .where(IS_LIVE, Attempt.phone == phone, Attempt.direction == "inbound")
+        .limit(1)
+    )
+    return found is not None
+
+
+async def by_sid(session: AsyncSession, call_sid: str) -> uuid.UUID | None:
+    """The attempt that a call of the carrier's is bound to."""
+    found: uuid.UUID | None = await session.scalar(
+        select(Attempt.id).where(Attempt.call_sid == call_sid)
+    )
+    return found
+
+
+async def bound_sids(session: AsyncSession, call_sids: Iterable[str]) -> set[str]:
+    """Which of these calls belong to an attempt."""
+    rows = await session.scalars(
+        select(Attempt.call_sid).where(Attempt.call_sid.in_(list(call_sids)))
+    )
+    return {call_sid for call_sid in rows if call_sid is not None}
+
+
+async def touch(session: AsyncSession, attempt_ids: Iterable[uuid.UUID]) -> None:
+    """Note that we heard of these calls just now."""
+    await session.execute(
+        update(Attempt)
+        .where(Attempt.id.in_(list(attempt_ids)))
+        .values(heard_at=func.clock_timestamp())
+    )
+
+
 async def count_queued(session: AsyncSession) -> int:
     """How many attempts wait for a dial token."""
     return (

@@ -68,6 +68,13 @@ async def unsettled_attempts(
     return list(rows.scalars())
 
 
+async def unsettled_of(session: AsyncSession, attempt_id: uuid.UUID) -> list[int]:
+    """Numbers of the events of an attempt that no settling has read."""
+    return list(
+        await session.scalars(select(Unsettled.event_id).where(Unsettled.attempt_id == attempt_id))
+    )
+
+
 async def mark_settled(session: AsyncSession, event_ids: Iterable[int]) -> None:
     """Take exactly these off the list: one that came meanwhile stays on it."""
     await session.execute(delete(Unsettled).where(Unsettled.event_id.in_(list(event_ids))))

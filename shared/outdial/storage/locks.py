@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-_ACCOUNT, _IMPORT, _NUMBER, _TEMPLATE = 1, 2, 3, 4
+_ACCOUNT, _IMPORT, _NUMBER, _TEMPLATE, _SWEEP = 1, 2, 3, 4, 5
 _LOCK = text("SELECT pg_advisory_xact_lock(:kind, hashtext(:key))")
+_TRY_LOCK = text("SELECT pg_try_advisory_xact_lock(:kind, hashtext(:key))")
 # Ordered by the hash that is locked, not by the number: two numbers may share one.
 _LOCK_NUMBERS = text(
     "SELECT pg_advisory_xact_lock(:kind, key) FROM ("
@@ -23,6 +24,16 @@ _LOCK_NUMBERS = text(
 async def lock_account(session: AsyncSession, account: str) -> None:
     """Serialise claims: limits are counted under this lock."""
     await session.execute(_LOCK, {"kind": _ACCOUNT, "key": account})
+
+
+async def try_lock_account(session: AsyncSession, account: str) -> bool:
+    """`lock_account` without waiting: False if somebody is claiming at this moment."""
+    return bool(await session.scalar(_TRY_LOCK, {"kind": _ACCOUNT, "key": account}))
+
+
+async def try_lock_sweep(session: AsyncSession, account: str) -> bool:
+    """Sweep alone: False if somebody sweeps already."""
+    return bool(await session.scalar(_TRY_LOCK, {"kind": _SWEEP, "key": account}))
 
 
 async def lock_import(session: AsyncSession, campaign_id: uuid.UUID) -> None:
