@@ -29,6 +29,12 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
+def settings() -> Settings:
+    """Only times are read from them here."""
+    return Settings(_env_file=None)
+
+
+@pytest.fixture
 async def redis(redis_url: str) -> AsyncIterator[Redis]:
     pool = BlockingConnectionPool.from_url(redis_url, decode_responses=True, max_connections=50)
     client = Redis.from_pool(pool)

@@ -123,9 +123,9 @@ class TwilioCarrier:
         given = {name: value for name, value in wanted.items() if value is not None}
         try:
             found = await self._run(lambda client: client.calls.list(limit=limit, **given))
+            return [_carrier_call(call) for call in found]
         except Exception as error:  # noqa: BLE001 - the SDK's, requests' and json's
             return CarrierAway(_short(error))
-        return [_carrier_call(call) for call in found]
 
     def close(self) -> None:
         """Let threads go; requests under way are finished by nobody's waiting."""
@@ -205,7 +205,7 @@ def _carrier_call(call: Any) -> CarrierCall:
     return CarrierCall(
         sid=call.sid,
         to=call.to or "",
-        caller=call.from_ or "",
+        caller=call._from or "",  # noqa: SLF001 - the SDK has no other name for it
         status=str(call.status or ""),
         direction=str(call.direction or ""),
         answered_by=call.answered_by or None,
