@@ -12,6 +12,7 @@ from typing import BinaryIO, get_args
 
 from outdial.domain.errors import FieldProblem, InvalidInput
 from outdial.operations.check_lead import RawContact, RawLead
+from outdial.operations.check_text import unstorable
 from outdial.operations.lead_columns import (
     MAX_CONTACTS,
     Column,
@@ -46,20 +47,19 @@ def read_leads_csv(file: BinaryIO, wanted: Iterable[str] = ()) -> Iterator[RawLe
 def _as_text(file: BinaryIO) -> io.TextIOWrapper:
     start = file.read(4)
     file.seek(0)
-    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
-        encoding = "utf-16"
-    elif start.startswith(b"PK\x03\x04"):
+    if start.startswith(b"PK\x03\x04"):
         raise _unreadable("is an Excel workbook: save it as 'CSV UTF-8' first")
-    else:
-        encoding = "utf-8-sig"
-    return io.TextIOWrapper(file, encoding=encoding, newline="")
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return io.TextIOWrapper(file, encoding="utf-16", newline="")
+    # A byte that is no UTF-8 becomes half a surrogate pair, and its row is refused by that.
+    return io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
 
 
 def _rows(text: io.TextIOWrapper, wanted: tuple[str, ...]) -> Iterator[RawLead]:
     try:
         header, delimiter, row = _header(text)
     except UnicodeDecodeError:
-        raise _unreadable("is not UTF-8 text: save it as 'CSV UTF-8'") from None
+        raise _unreadable("is not text: save it as 'CSV UTF-8'") from None
     columns = _columns(header, wanted)
     reader = csv.reader(text, delimiter=delimiter)
     while True:
@@ -69,8 +69,8 @@ def _rows(text: io.TextIOWrapper, wanted: tuple[str, ...]) -> Iterator[RawLead]:
         except StopIteration:
             return
         except UnicodeDecodeError:
-            # The decoder has lost its place: nothing after this can be trusted.
-            yield _refused(row, "is not UTF-8 text from here on: save the file as 'CSV UTF-8'")
+            # UTF-16: the decoder has lost its place, nothing after this can be trusted.
+            yield _refused(row, "is not text from here on: save the file as 'CSV UTF-8'")
             return
         except csv.Error as error:
             yield _refused(row, f"cannot be read: {error}")
@@ -88,6 +88,8 @@ def _header(text: io.TextIOWrapper) -> tuple[list[str], str, int]:
         if row == 1 and bare.lower().startswith("sep=") and len(bare) == 5:
             delimiter = bare[4]
         elif bare.strip(_DELIMITERS + " "):
+            if unstorable(line):
+                raise _unreadable("has a header that is not UTF-8 text: save it as 'CSV UTF-8'")
             delimiter = delimiter or max(_DELIMITERS, key=lambda d: _outside_quotes(line, d))
             return _split(line, delimiter), delimiter, row
     raise _unreadable("is empty: it needs a header line with a phone column, and leads")
@@ -135,6 +137,8 @@ def _columns(header: list[str], wanted: tuple[str, ...]) -> list[Column | None]:
 def _lead(row: int, cells: list[str], columns: list[Column | None]) -> RawLead:
     if len(cells) > len(columns) and any(cell.strip() for cell in cells[len(columns) :]):
         return _refused(row, f"has {len(cells)} cells, the header has {len(columns)}")
+    if any(map(unstorable, cells)):
+        return _refused(row, "is not UTF-8 text: save the file as 'CSV UTF-8'")
     contacts: dict[int, dict[str, object]] = {}
     fields: dict[str, object] = {}
     variables: dict[str, object] = {}
