@@ -10,8 +10,9 @@ from starlette.routing import Route
 
 from outdial_sandbox.carrier.exchange import Exchange
 from outdial_sandbox.people.behaviour import Answer
+from outdial_sandbox.people.people import TABLE
 
-_ANY_NUMBER = "+121255501{ending:02d}"
+_ANY_NUMBER = "+121255501"
 
 
 class ControlApi:
@@ -38,12 +39,13 @@ class ControlApi:
         return JSONResponse({"status": "ok", "live_calls": live, "calls": len(calls)})
 
     async def people(self, _request: Request) -> Response:
-        """Who answers, by the last two digits of a number called for the first time."""
-        people = {}
-        for ending in range(100):
-            person = self._exchange.who_answers(_ANY_NUMBER.format(ending=ending), 0)
-            people[f"{ending:02d}"] = {"key": person.key, **_plain(person.answer)}
-        return JSONResponse({"people": people})
+        """Who answers, by the last two digits of a number; `first` is the first call to it."""
+        return JSONResponse({"people": {ending: self._person(ending) for ending in TABLE}})
+
+    def _person(self, ending: str) -> dict[str, Any]:
+        first, later = (self._exchange.who_answers(_ANY_NUMBER + ending, n) for n in (0, 1))
+        found = {"about": TABLE[ending].about, "key": later.key, **_plain(later.answer)}
+        return found | ({"first": first.key} if first.key != later.key else {})
 
     async def ledger(self, _request: Request) -> Response:
         """What happened."""

@@ -50,7 +50,8 @@ class Exchange:
         except ApiError as error:
             self.ledger.posted(given, error.code, None)
             raise
-        self.ledger.posted(given | {"To": call.request.to}, "accepted", call.sid)
+        given |= {"To": call.request.to, "From": call.request.caller}
+        self.ledger.posted(given, "accepted", call.sid)
         self.ledger.began(call)
         self.calls[call.sid] = call
         self._running[call.sid] = OutboundCall(call, self.network, earlier)

@@ -8,6 +8,7 @@ from typing import Any
 from outdial_sandbox.carrier.call import Call
 from outdial_sandbox.carrier.call_audio import CallAudio
 from outdial_sandbox.carrier.speech_timing import voice_to_voice
+from outdial_sandbox.carrier.webhooks import WebhookLog
 
 
 class Ledger:
@@ -16,7 +17,7 @@ class Ledger:
     def __init__(self) -> None:
         self._posts: list[dict[str, Any]] = []
         self._live: dict[str, Call] = {}
-        self._ended: list[dict[str, Any]] = []
+        self._ended: list[tuple[dict[str, Any], WebhookLog]] = []
         self._calls_to: Counter[str] = Counter()
 
     def posted(self, form: Mapping[str, str], result: str | int, sid: str | None) -> None:
@@ -31,7 +32,7 @@ class Ledger:
     def ended(self, call: Call) -> None:
         """A call is over: what it held in memory is let go."""
         if self._live.pop(call.sid, None) is not None:
-            self._ended.append(call_entry(call))
+            self._ended.append((call_entry(call), call.log))
         self._calls_to[call.request.to] += 1
 
     def earlier_calls(self, number: str) -> int:
@@ -46,7 +47,9 @@ class Ledger:
 
     def content(self) -> dict[str, Any]:
         """All of it, oldest first, as JSON."""
-        calls = self._ended + [call_entry(call) for call in self._live.values()]
+        # The last webhooks of a call are answered after its end.
+        calls = [entry | {"webhooks": log.entries()} for entry, log in self._ended]
+        calls += [call_entry(call) for call in self._live.values()]
         calls.sort(key=lambda call: float(call["posted_at"]))
         return {
             "calls": calls,
@@ -98,7 +101,7 @@ def call_entry(call: Call) -> dict[str, Any]:
         "streams": [stream.entry() for stream in call.streams],
         "recording": recording,
         "problems": list(call.problems),
-        "webhooks": [delivery.entry() for delivery in call.log.deliveries],
+        "webhooks": call.log.entries(),
     }
 
 

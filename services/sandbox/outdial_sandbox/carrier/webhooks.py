@@ -71,10 +71,6 @@ class Delivery:
     attempts: int = 0
     seconds: float = 0.0
 
-    def entry(self) -> dict[str, Any]:
-        """For the ledger."""
-        return dict(vars(self))
-
 
 @dataclass
 class WebhookLog:
@@ -87,6 +83,10 @@ class WebhookLog:
         delivery = Delivery(purpose, url, time.time(), event)
         self.deliveries.append(delivery)
         return delivery
+
+    def entries(self) -> list[dict[str, Any]]:
+        """For the ledger."""
+        return [dict(vars(delivery)) for delivery in self.deliveries]
 
 
 def retry_policy(url: str) -> RetryPolicy:
