@@ -8,11 +8,11 @@ duplicate. An import of rows without either, sent again, is a second import.
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Literal
+from typing import Literal, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -26,6 +26,8 @@ from outdial.storage import campaigns, leads, locks, templates
 from outdial.storage.leads import NewLead
 
 BATCH = 1000
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -67,12 +69,22 @@ async def import_leads(
     Reading and checking run in a thread: a large file must not hold up anybody's answer.
     """
     number = 0
-    while batch := await asyncio.to_thread(_read, rows, target, ids, number):
+    while batch := await _in_thread(_read, rows, target, ids, number):
         number += len(batch)
         async with runtime.sessions.begin() as session:
             results = await _write(session, target, batch, ids)
         yield results
     runtime.hints.dispatch()
+
+
+async def _in_thread(work: Callable[..., Result], *arguments: object) -> Result:
+    """Run `work` in a thread; whoever is canceled waits for it, so that the file stays open."""
+    task = asyncio.create_task(asyncio.to_thread(work, *arguments))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise
 
 
 _Checked = tuple[int, NewLead | FieldProblem]

@@ -7,7 +7,7 @@ header is row 1. Nothing is held but the row at hand.
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import BinaryIO, get_args
 
 from outdial.domain.errors import FieldProblem, InvalidInput
@@ -28,7 +28,7 @@ MAX_FIELD = 20_000
 MAX_COLUMNS = 500
 
 
-def read_leads_csv(file: BinaryIO, wanted: Iterable[str] = ()) -> Iterator[RawLead]:
+def read_leads_csv(file: BinaryIO, wanted: Iterable[str] = ()) -> Generator[RawLead, None, None]:
     """The rows of a CSV file; `wanted` are the variables that the template names.
 
     Raises:

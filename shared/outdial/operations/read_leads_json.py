@@ -2,7 +2,7 @@
 
 import difflib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from typing import Any, BinaryIO
 
 from outdial.domain.errors import FieldProblem, InvalidInput
@@ -14,7 +14,7 @@ _KNOWN = (*_CONTACT, "contacts", *_FIELDS, "variables")
 _MAX_LINE = 256 * 1024
 
 
-def read_leads_json(file: BinaryIO) -> Iterator[RawLead]:
+def read_leads_json(file: BinaryIO) -> Generator[RawLead, None, None]:
     """The leads of a JSON body, numbered from 0. It is read whole: its size is bounded by the door.
 
     Raises:
@@ -35,7 +35,7 @@ def read_leads_json(file: BinaryIO) -> Iterator[RawLead]:
         yield raw_lead(number, lead)
 
 
-def read_leads_ndjson(file: BinaryIO) -> Iterator[RawLead]:
+def read_leads_ndjson(file: BinaryIO) -> Generator[RawLead, None, None]:
     """The leads of an NDJSON body, numbered by their line from 1; empty lines are passed over."""
     number, found = 0, False
     while line := file.readline(_MAX_LINE):

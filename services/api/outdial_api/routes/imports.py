@@ -3,7 +3,8 @@
 import asyncio
 import json
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
+from contextlib import closing
 from typing import Annotated, Any, BinaryIO, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -121,7 +122,8 @@ async def import_into(
         claimed = await _claim(only, upload)
         report = _Report(keep_created=results == "all")
         try:
-            await _run(only, found, target, _rows(kind, upload, target), claimed, report)
+            with closing(_rows(kind, upload, target)) as rows:
+                await _run(only, found, target, rows, claimed, report)
         except (OutdialError, HTTPException):
             report.close()
             if claimed is not None:
@@ -174,7 +176,7 @@ def _kind(request: Request) -> Kind:
     return kind
 
 
-def _rows(kind: Kind, upload: Upload, target: Target) -> Iterator[RawLead]:
+def _rows(kind: Kind, upload: Upload, target: Target) -> Generator[RawLead, None, None]:
     if kind == "csv":
         return read_leads_csv(upload.file, target.wanted)
     return read_leads_json(upload.file) if kind == "json" else read_leads_ndjson(upload.file)
