@@ -1,0 +1,101 @@
+"""One whole stack for all acceptance tests, started by the first that asks.
+
+The tests share one xdist group, so that one worker runs them all: a second stack would only take
+the processor from the first.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+from outdial_cli.api_client import ApiClient, Json
+from outdial_cli.stack.options import StackOptions, StackPaths
+from outdial_cli.stack.stack import Stack
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+Eventually = Callable[[Callable[[], bool], float, str], None]
+
+
+@pytest.fixture(scope="session")
+def eventually() -> Eventually:
+    """Poll a condition; fail naming it when it has not come about after so many seconds."""
+
+    def poll(holds: Callable[[], bool], seconds: float, what: str) -> None:
+        deadline = time.monotonic() + seconds
+        while not holds():
+            if time.monotonic() > deadline:
+                pytest.fail(f"within {seconds:.0f} s not: {what}")
+            time.sleep(0.2)
+
+    return poll
+
+
+@pytest.fixture(scope="session")
+def ended(api: ApiClient, eventually: Eventually) -> Callable[[str], Json]:
+    """Wait until a call has ended, and read all of it."""
+
+    def wait(call_id: str) -> Json:
+        eventually(lambda: api.get(f"/v1/calls/{call_id}")["state"] == "ended", 90, "call ended")
+        return api.get(f"/v1/calls/{call_id}")
+
+    return wait
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Two pods, the sandbox, and everything between."""
+    paths = StackPaths.under(tmp_path_factory.mktemp("stack"))
+    options = StackOptions(
+        media=2,
+        durable=False,
+        calls_per_second=4.0,
+        ring_seconds=1.0,
+        env={"OUTDIAL_RING_TIMEOUT_SECONDS": "6", "OUTDIAL_POD_SLOTS": "10"},
+    )
+    with Stack(paths, options) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def api(stack: Stack) -> Iterator[ApiClient]:
+    """The REST API, as an admin."""
+    with ApiClient(stack.info.api_url, stack.info.api_key) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def http(stack: Stack) -> Iterator[httpx.Client]:
+    """Plain HTTP to the gateway, with the admin's key."""
+    headers = {"Authorization": f"Bearer {stack.info.api_key}"}
+    with httpx.Client(
+        base_url=stack.info.api_url, headers=headers, trust_env=False, timeout=30
+    ) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def ledger(stack: Stack) -> Callable[[], dict[str, Any]]:
+    """What really happened so far."""
+
+    def read() -> dict[str, Any]:
+        url = f"{stack.info.carrier_url}/sandbox/ledger"
+        found: dict[str, Any] = httpx.get(url, trust_env=False, timeout=30).json()
+        return found
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def reminder(api: ApiClient) -> str:
+    """The example's appointment reminder, whose retries come after two seconds."""
+    body = yaml.safe_load((EXAMPLES / "templates" / "appointment-reminder.yaml").read_text())
+    body["retry"]["cooldowns"] = dict.fromkeys(
+        ("busy", "no_answer", "declined", "machine", "silent", "failed", "technical_failure"), 2
+    )
+    return str(api.post("/v1/templates", body)["slug"])
