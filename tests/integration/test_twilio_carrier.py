@@ -58,7 +58,7 @@ class Carrier:
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Far)
         self.server.daemon_threads = True
         self.server.asked = []  # type: ignore[attr-defined]
-        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True)
         self.thread.start()
         self.settings = settings.model_copy(
             update={

@@ -12,6 +12,7 @@ from uuid import UUID
 import structlog
 
 from outdial.domain.attempt_state import AttemptState, Plan
+from outdial.domain.errors import NotFound
 from outdial.operations.ask_in_time import STORE_ERRORS, Away, ask_in_time
 from outdial.operations.connect_call import (
     connect,
@@ -89,7 +90,7 @@ async def after_answer(runtime: Runtime, answered: Answered) -> None:
         elif answered.holds is not None:
             event = held_event(sid, answered.holds, now)
             await record_event(runtime, answered.attempt_id, event)
-    except STORE_ERRORS as error:
+    except (NotFound, *STORE_ERRORS) as error:
         _log.error("answer_not_written", attempt_id=str(answered.attempt_id), error=str(error))
 
 
@@ -102,8 +103,8 @@ async def read_attempt(runtime: Runtime, attempt_id: UUID) -> Attempt | None:
 def may_connect(attempt: Attempt, call_sid: str) -> bool:
     """Whether this call may be talked to: it is the attempt's own, and nobody has stopped it."""
     return (
-        attempt.state != AttemptState.ENDED
-        and attempt.call_sid in {None, call_sid}
+        not is_zombie(attempt, call_sid, "in-progress")
+        and attempt.state != AttemptState.ENDED
         and attempt.stop_reason is None
         and attempt.plan != Plan.HANGUP
     )

@@ -21,14 +21,16 @@ OVER: frozenset[str] = frozenset({"completed", "busy", "no-answer", "failed", "c
 def is_zombie(attempt: Attempt | None, call_sid: str, call_status: str) -> bool:
     """Whether a request tells of a call that goes on and should not.
 
-    An attempt that the carrier itself reported as over may still be told of by callbacks that come
-    late: that call is not going on.
+    A queued attempt was never dialed, so no call is its own. An attempt that the carrier itself
+    reported as over may still be told of by callbacks that come late: that call is not going on.
     """
     if not call_sid or call_status in OVER:
         return False
     if attempt is None:
         return True
     if attempt.call_sid is not None and attempt.call_sid != call_sid:
+        return True
+    if attempt.state == AttemptState.QUEUED and attempt.direction == "outbound":
         return True
     return attempt.state == AttemptState.ENDED and not (
         attempt.end_reason == EndReason.CARRIER and attempt.call_sid == call_sid
