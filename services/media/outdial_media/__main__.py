@@ -1,10 +1,12 @@
 """`python -m outdial_media`: one media pod."""
 
 import asyncio
+import logging
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import structlog
 import uvicorn
@@ -16,6 +18,9 @@ from outdial.settings import Settings, SettingsError, load_settings
 
 from outdial_media.app import make_app
 from outdial_media.pod import Pod, open_pod
+
+if TYPE_CHECKING:
+    from loguru import Message, Record
 
 _log = structlog.get_logger(__name__)
 
@@ -81,15 +86,30 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return WRONG_USAGE
     set_up_logs(settings)
-    pipecat_log.remove()  # its default writes every frame's journey to stderr
-    pipecat_log.add(_hear_pipecat, level="WARNING")
+    _quieten()
     uvloop.run(serve(settings))
     return 0
 
 
-def _hear_pipecat(message: object) -> None:
+def _quieten() -> None:
+    """Keep what others log to what helps, and tokens (they stand in paths) out of it."""
+    pipecat_log.remove()  # its default writes every frame's journey to stderr
+    pipecat_log.add(_hear_pipecat, level="WARNING", filter=_is_news)
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
+    server = logging.getLogger("uvicorn.error")
+    server.setLevel(logging.WARNING)
+    # uvicorn 0.54 says this of every socket that is refused with a status of ours.
+    server.addFilter(lambda record: "without completing handshake" not in record.getMessage())
+
+
+def _is_news(record: "Record") -> bool:
+    """Pipecat warns in every call that its tables assume other settings of voice activity."""
+    return "VAD stop_secs" not in record["message"]
+
+
+def _hear_pipecat(message: "Message") -> None:
     """Pipecat's warnings among our own lines. Its errors come as frames and are counted."""
-    record = message.record  # type: ignore[attr-defined]
+    record = message.record
     _log.warning("pipecat", level=record["level"].name, said=record["message"][:500])
 
 

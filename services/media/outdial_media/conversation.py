@@ -124,7 +124,9 @@ class Conversation:
     # Before the call.
 
     async def prepare(self) -> None:
-        """Connect the providers and have the greeting ready. Safe to call once, early or late."""
+        """Connect the providers and have the greeting ready; done once, early or late."""
+        if self._running is not None:
+            return
         self._runner = WorkerRunner(handle_sigint=False)
         await self._runner.add_workers(self._pipeline.worker)
         self._running = asyncio.create_task(self._runner.run())
@@ -269,6 +271,7 @@ class Conversation:
 
     async def _leave_message(self, has_spoken: bool) -> None:
         await self._voice.hush()
+        self._pipeline.output.person_silent_since = None  # the script answers nobody
         detector = self._kit.models.voice_activity(self.brief.template.turns)
         watch = SilenceWatch(detector, has_spoken=has_spoken)
         self._pipeline.input.tap = watch.hear

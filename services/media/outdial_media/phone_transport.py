@@ -21,6 +21,7 @@ from pipecat.frames.frames import (
     LLMFullResponseEndFrame,
     OutputAudioRawFrame,
     StartFrame,
+    TTSStartedFrame,
     VADUserStartedSpeakingFrame,
     VADUserStoppedSpeakingFrame,
 )
@@ -96,6 +97,8 @@ class PhoneOutput(BaseOutputTransport):
         self._line = line
         self._playback = Playback()
         self._speech: Speech | None = None
+        self._last: Speech | None = None
+        self._new_words = False
         self._finished: deque[Speech] = deque(maxlen=8)
         self._cut: Speech | None = None
         self._cut_at = 0.0
@@ -143,13 +146,11 @@ class PhoneOutput(BaseOutputTransport):
     async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
         """Send sound, a little ahead of its playing and no further."""
         if not await self._line.send_sound(frame.audio):
+            self.cut()  # the line is gone: what was to come is not heard
             return False
         seconds = len(frame.audio) / (2 * SAMPLE_RATE)
         now = time.monotonic()
-        if self._speech is None:
-            self._speech = self._begin_speech(now)
-            self.on_speech(self._speech)
-        self._speech.seconds += seconds
+        self._count(seconds, now)
         await asyncio.sleep(self._playback.sent(seconds, now))
         return True
 
@@ -157,8 +158,19 @@ class PhoneOutput(BaseOutputTransport):
         """Frames in line with the sound: marks, and the ends of turns."""
         if isinstance(frame, MarkFrame):
             await self._line.mark(frame.played)
+        elif isinstance(frame, TTSStartedFrame):
+            self._new_words = True
         elif isinstance(frame, LLMFullResponseEndFrame | LLMAssistantPushAggregationFrame):
             self._finish_speech()
+
+    def _count(self, seconds: float, now: float) -> None:
+        if self._speech is None and (self._new_words or self._last is None):
+            self._new_words = False
+            self._speech = self._last = self._begin_speech(now)
+            self.on_speech(self._speech)
+        speech = self._speech or self._last
+        if speech is not None:  # pipecat sends the last bit of a turn after the turn's end
+            speech.seconds += seconds
 
     def _begin_speech(self, now: float) -> Speech:
         speech = Speech(began=self._playback.ends_at(now))

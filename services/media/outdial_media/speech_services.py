@@ -24,6 +24,7 @@ from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.deepgram.stt import DeepgramSTTService
 from pipecat.services.deepgram.tts import DeepgramTTSService
 from pipecat.services.groq.llm import GroqLLMService
+from pipecat.services.stt_latency import DEEPGRAM_TTFS_P99
 
 from outdial_media.twilio_frames import SAMPLE_RATE
 
@@ -77,6 +78,8 @@ class SpeechServices:
             self._deepgram,
             api_key=self._deepgram_key,
             sample_rate=SAMPLE_RATE,
+            # Counted from the end of speech, which voice activity reports this much later.
+            ttfs_p99_latency=DEEPGRAM_TTFS_P99 + template.turns.silence_ms / 1000,
             settings=DeepgramSTTService.Settings(
                 model=template.voice.stt, language=template.language
             ),

@@ -39,10 +39,10 @@ class Transcript:
 
     def person_spoke(self, speaking: bool, when: float) -> None:
         """The person began or stopped to speak, at a monotonic time."""
-        if speaking:
-            self._speech_began = self._speech_began or when
-        else:
+        if not speaking:
             self._speech_ended = when
+        elif self._speech_began is None:
+            self._speech_began, self._speech_ended = when, None
 
     @property
     def unanswered(self) -> str:

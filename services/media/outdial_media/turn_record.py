@@ -69,7 +69,7 @@ class TurnRecord:
         self, _aggregator: object, message: AssistantTurnStoppedMessage
     ) -> None:
         text = message.content or ""
-        if not message.interrupted:
+        if not (message.interrupted or self._line.ended.is_set()):
             speech = self._pipeline.output.finished_speech() if text else None
             latency = speech.latency_ms if speech else None
             self._transcript.agent_turn(text, speech, latency_ms=latency)
