@@ -132,6 +132,10 @@ async def pull_lever(runtime: Runtime, campaign_id: uuid.UUID, lever: Lever) -> 
 async def cancel_campaign(runtime: Runtime, campaign_id: uuid.UUID, live: LiveCalls) -> Campaign:
     """End a campaign for good. What is queued is not dialed; live calls finish or are hung up.
 
+    Two transactions: whoever decides on a lead shares the campaign's row meanwhile, and so either
+    sees that it is canceled, or is seen by `end_waiting_leads`. A crash between them is mended by
+    `finish_canceled_campaigns`.
+
     Raises:
         Conflict: it is one of our own (`_calls:...`).
 
@@ -143,10 +147,17 @@ async def cancel_campaign(runtime: Runtime, campaign_id: uuid.UUID, live: LiveCa
         await campaigns.change_status(
             session, campaign_id, ("draft", "running", "paused"), "canceled"
         )
-        await leads.cancel_waiting(session, campaign_id)
+    await end_waiting_leads(runtime, campaign_id, live)
+    return await find_campaign(runtime, str(campaign_id))
+
+
+async def end_waiting_leads(runtime: Runtime, campaign_id: uuid.UUID, live: LiveCalls) -> int:
+    """Finish what waits in a canceled campaign, and stop what is live; how many leads waited."""
+    async with runtime.sessions.begin() as session:
+        waited = await leads.cancel_waiting(session, campaign_id)
         stopped = await _stop_live(session, campaign_id, live)
     await act_on(runtime, stopped)
-    return await find_campaign(runtime, str(campaign_id))
+    return waited
 
 
 async def change_campaign(
