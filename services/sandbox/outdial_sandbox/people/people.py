@@ -66,7 +66,7 @@ TABLE: dict[str, Entry] = {
         "voicemail: greeting, beep, records",
     ),
     "05": Entry(
-        Machine("mailbox_full", ("voicemail_whose", "mailbox_full", "try_later"), records=False),
+        Machine("mailbox_full", ("mailbox_full", "try_later"), records=False),
         "voicemail that is full: says so and hangs up, no beep",
     ),
     "06": Entry(Fax(), "fax: 2100 Hz"),

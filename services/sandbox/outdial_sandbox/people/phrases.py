@@ -30,12 +30,12 @@ LINES: dict[str, tuple[Phrase, ...]] = {
         "confirm", "Yes, everything is fine.", "Yes, that is right.", "Yes, I can confirm that."
     ),
     "confirm_again": _variants(
-        "confirm", "Yes, of course.", "Yes please, that suits me well.", "Yes, that is right."
+        "confirm", "Yes, I am quite sure.", "Yes please, that suits me well.", "Yes, that is right."
     ),
-    "one_word_yes": _variants("confirm", "Yes.", "Sure."),
+    "one_word_yes": _variants("confirm", "Yes.", "Exactly."),
     "confirm_over": _variants("confirm", "I know all about it, yes that is fine."),
     "decline": _variants("decline", "No, I am afraid not.", "No, unfortunately not."),
-    "decline_again": _variants("decline", "No, not at all.", "No, sorry."),
+    "decline_again": _variants("decline", "No, not at all.", "No, I am sorry."),
     "opt_out": _variants(
         "opt_out", "Stop calling me.", "Please take me off your list.", "Do not call me again."
     ),
@@ -61,11 +61,11 @@ LINES: dict[str, tuple[Phrase, ...]] = {
         "Can you repeat that please?",
     ),
     "hesitate": _variants("hesitate", "Well, let me see.", "Let me think about it."),
-    "backchannel": _variants("backchannel", "I see."),
+    "backchannel": _variants("backchannel", "Oh I see.", "All right."),
     "bye": _variants("bye", "Okay, goodbye.", "Thank you, bye bye."),
     "voicemail_whose": _variants("machine", "You have reached the voicemail of this number."),
     "voicemail_tone": _variants("machine", "Please leave a message after the tone."),
-    "mailbox_full": _variants("machine", "The mailbox is full."),
+    "mailbox_full": _variants("machine", "The voicemail of this number is full."),
     "try_later": _variants("machine", "Please try again later."),
     "screening": _variants("screening", "Please say your name and why you are calling."),
     "screening_hold": _variants("screening", "Thank you, please stay on the line."),

@@ -1,0 +1,142 @@
+"""The language model's stand-in: a function from messages and tools to words and tool calls.
+
+Deterministic, and without any other knowledge: it never learns the number dialed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from outdial_sandbox.providers.chat_history import History
+from outdial_sandbox.providers.scripts import Rule, Script, load_scripts
+from outdial_sandbox.providers.tool_arguments import choose, complete
+
+_END = "end_call"
+_OUTCOME = "record_outcome"
+_MOST_FAILURES = 2
+_NEGATIVE = ("decline",)
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """A tool to call, with its arguments."""
+
+    name: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What the model answers: words, tool calls, both or neither."""
+
+    say: str = ""
+    calls: tuple[ToolCall, ...] = ()
+
+
+NO_REPLY = Reply()
+
+
+def reply_to(history: History, now: datetime | None = None) -> Reply:
+    """The next move in this conversation. `now` is for "tomorrow"."""
+    scripts = _scripts_for(history)
+    rule = _rule_for(history, scripts)
+    if rule is None:
+        return NO_REPLY
+    words = _Words(history, scripts, now or datetime.now(UTC))
+    reply = _move(history, rule, words)
+    if history.silent:
+        # The person has left: no words, and no call to end.
+        return Reply(calls=tuple(call for call in reply.calls if call.name != _END))
+    if history.must_call and not reply.calls:
+        return Reply(calls=_hang_up(history))
+    return reply
+
+
+def _scripts_for(history: History) -> list[Script]:
+    outcome = history.tools.get(_OUTCOME)
+    properties = frozenset(outcome.properties) if outcome else frozenset()
+    return [script for script in load_scripts() if script.fits(history.prompt, properties)]
+
+
+def _rule_for(history: History, scripts: list[Script]) -> Rule | None:
+    intent = history.intent
+    said = [text.lower() for text in history.said]
+    for rule in (rule for script in scripts for rule in script.rules):
+        asked = not rule.asked or any(rule.asked in text for text in said)
+        if intent in rule.heard and asked and not _worn_out(rule, said):
+            return rule
+    return None
+
+
+def _worn_out(rule: Rule, said: list[str]) -> bool:
+    if rule.at_most is None:
+        return False
+    beginning = rule.say.split("{")[0].strip().lower()
+    return sum(beginning in text for text in said) >= rule.at_most
+
+
+def _move(history: History, rule: Rule, words: "_Words") -> Reply:
+    if not rule.call:
+        if history.ends_with_tool and not rule.end:
+            return NO_REPLY  # somebody else's tool has answered; there is nothing to add
+        return Reply(words.of(rule.say), _hang_up(history) if rule.end else ())
+    tool = history.tools.get(rule.call)
+    if rule.call in history.running:
+        return NO_REPLY
+    if rule.call in history.called:
+        return _after(history, rule, words)
+    if history.failed.get(rule.call, 0) >= _MOST_FAILURES or tool is None:
+        return Reply(words.of(rule.otherwise or rule.then), _hang_up(history))
+    first_try = rule.call not in history.failed
+    asked = choose(rule.arguments, tool.properties) if first_try else {}
+    arguments = {key: words.of(value) for key, value in asked.items()}
+    if rule.then and "goodbye" in tool.properties:
+        arguments["goodbye"] = words.of(rule.then)
+    positive = not set(_NEGATIVE) & set(rule.heard)
+    fitting = complete(arguments, tool.parameters, words.heard, positive=positive)
+    return Reply(calls=(ToolCall(rule.call, fitting),))
+
+
+def _after(history: History, rule: Rule, words: "_Words") -> Reply:
+    tool = history.tools.get(rule.call)
+    if _END in history.called | history.running:
+        return NO_REPLY
+    if tool is not None and "goodbye" in tool.properties:
+        return NO_REPLY  # the goodbye went with the tool, which ends the call
+    if not rule.then:
+        return NO_REPLY
+    return Reply(words.of(rule.then), _hang_up(history))
+
+
+def _hang_up(history: History) -> tuple[ToolCall, ...]:
+    tool = history.tools.get(_END)
+    if tool is None or _END in history.called | history.running:
+        return ()
+    return (ToolCall(_END, complete({}, tool.parameters, "", positive=True)),)
+
+
+class _Words:
+    """Fills a script's {places}."""
+
+    def __init__(self, history: History, scripts: list[Script], now: datetime) -> None:
+        question = next((s.question for s in scripts if s.question), "")
+        purpose = next((s.purpose for s in scripts if s.purpose), "")
+        self.heard = " ".join(history.heard)
+        self._places = {
+            "{question}": question,
+            "{purpose}": purpose,
+            "{agent}": history.agent,
+            "{heard}": self.heard,
+            "{tomorrow}": (now + timedelta(days=1)).isoformat(timespec="minutes"),
+            "{opening}": history.opening
+            or f"Hello, this is {history.agent}, an automated assistant. {purpose} {question}",
+        }
+
+    def of(self, text: Any) -> Any:
+        """The text with its places filled; other values as they are."""
+        if not isinstance(text, str):
+            return text
+        for place, value in self._places.items():
+            text = text.replace(place, value)
+        return text
