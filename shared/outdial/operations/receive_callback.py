@@ -5,18 +5,15 @@ from uuid import UUID
 
 import structlog
 
-from outdial.domain.call_events import Event, Source
+from outdial.domain.call_events import Event
 from outdial.domain.errors import Unavailable
 from outdial.operations.ask_in_time import STORE_ERRORS
 from outdial.operations.record_callback import record_event
 from outdial.operations.runtime import Runtime
 from outdial.operations.zombie_calls import end_zombie, is_zombie
-from outdial.routing.slot_reservation import extend
 from outdial.storage import attempts
 
 _log = structlog.get_logger(__name__)
-
-_RINGS = frozenset({"initiated", "ringing"})
 
 
 @dataclass(frozen=True)
@@ -62,16 +59,6 @@ async def store_afterwards(runtime: Runtime, attempt_id: UUID, event: Event) -> 
 
 
 async def follow_up(runtime: Runtime, received: Received) -> None:
-    """What a callback asks for once it is answered: end a zombie, keep a slot while it rings."""
+    """What a callback asks for at once when it is answered; all else is settling's."""
     if received.zombie and received.event.call_sid:
         await end_zombie(runtime, received.attempt_id, received.event.call_sid)
-    elif received.event.source is Source.CARRIER and _rings(received.event):
-        try:
-            lease = runtime.settings.reserved_slot_lease_seconds
-            await extend(runtime.redis, received.attempt_id, lease)
-        except STORE_ERRORS as error:
-            _log.warning("slot_not_extended", attempt_id=str(received.attempt_id), error=str(error))
-
-
-def _rings(event: Event) -> bool:
-    return event.payload.get("CallStatus") in _RINGS

@@ -75,10 +75,16 @@ async def unclosed_attempts(
     )
 
 
-async def stopped_attempts(session: AsyncSession, limit: int = 100) -> list[Attempt]:
-    """Live attempts that we decided to end, and whose call is known."""
+async def stopped_attempts(
+    session: AsyncSession, quiet_for: timedelta, limit: int = 100
+) -> list[Attempt]:
+    """Live attempts that we decided to end, whose call is known, and quiet since."""
     return await _rows(
-        session, limit, Attempt.stop_reason.is_not(None), Attempt.call_sid.is_not(None)
+        session,
+        limit,
+        Attempt.stop_reason.is_not(None),
+        Attempt.call_sid.is_not(None),
+        _older(func.coalesce(Attempt.heard_at, Attempt.intent_at), quiet_for),
     )
 
 

@@ -1,0 +1,86 @@
+"""The carrier has answered our POST, or has not: write it, and act on what it asks for."""
+
+import uuid
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from outdial.domain.call_events import Event
+from outdial.operations.ask_in_time import STORE_ERRORS
+from outdial.operations.dial_events import event_of_result
+from outdial.operations.record_callback import bind_call
+from outdial.operations.runtime import Runtime
+from outdial.operations.settle_attempt import Locked, settle_attempt
+from outdial.queueing.dial_tokens import slow_down
+from outdial.storage import attempts, campaigns, numbers
+from outdial.telephony.dial_result import Accepted, DialResult, OutcomeUnknown, Rejected
+from outdial.telephony.twilio_errors import ErrorClass, class_of
+
+_log = structlog.get_logger(__name__)
+
+
+async def answer_dial_result(runtime: Runtime, attempt_id: uuid.UUID, result: DialResult) -> None:
+    """Write the answer and settle, in one transaction.
+
+    A callback may have been faster: finding this very call bound is success.
+    """
+
+    async def append(session: AsyncSession, locked: Locked) -> Event:
+        attempt = locked.attempt
+        believed = result
+        if isinstance(result, Accepted):
+            await bind_call(session, attempt, result.sid)
+        elif attempt.call_sid is not None and not isinstance(result, OutcomeUnknown):
+            # A callback has shown the call: whoever says that there is none is wrong.
+            believed = OutcomeUnknown(f"contradicted by a callback: {result}")
+        await attempts.touch(session, [attempt.id])
+        return event_of_result(believed)
+
+    await settle_attempt(runtime, attempt_id, append=append)
+    if isinstance(result, Rejected):
+        await _act_on_refusal(runtime, attempt_id, result)
+
+
+async def _act_on_refusal(runtime: Runtime, attempt_id: uuid.UUID, refused: Rejected) -> None:
+    """What the error's class asks for, beyond this one attempt."""
+    wanted = class_of(refused.code)
+    _log.warning(
+        "post_rejected",
+        attempt_id=str(attempt_id),
+        code=refused.code,
+        asks_for=str(wanted),
+        message=refused.message,
+    )
+    if wanted is ErrorClass.RETRY:
+        await _slow_down(runtime)
+    elif wanted is ErrorClass.STOP_CAMPAIGN:
+        await _pause_campaign(runtime, attempt_id, refused)
+    elif wanted is ErrorClass.QUARANTINE_NUMBER:
+        await _set_number_aside(runtime, attempt_id, refused)
+
+
+async def _slow_down(runtime: Runtime) -> None:
+    try:
+        await slow_down(runtime.redis, runtime.settings.twilio_account_sid)
+    except STORE_ERRORS as error:
+        _log.warning("not_slowed_down", error=str(error))
+
+
+async def _pause_campaign(runtime: Runtime, attempt_id: uuid.UUID, refused: Rejected) -> None:
+    """Every call of it would fail in the same way, until somebody mends our configuration."""
+    async with runtime.sessions.begin() as session:
+        attempt = await attempts.get(session, attempt_id)
+        if attempt is None or attempt.campaign_id is None:
+            return
+        if await campaigns.change_status(session, attempt.campaign_id, ("running",), "paused"):
+            _log.error("campaign_paused", campaign_id=str(attempt.campaign_id), code=refused.code)
+
+
+async def _set_number_aside(runtime: Runtime, attempt_id: uuid.UUID, refused: Rejected) -> None:
+    async with runtime.sessions.begin() as session:
+        attempt = await attempts.get(session, attempt_id)
+        if attempt is None:
+            return
+        await numbers.add(session, attempt.caller_number)  # one from the settings may be unknown
+        await numbers.set_aside(session, attempt.caller_number, f"refused with {refused.code}")
+        _log.error("number_set_aside", caller=attempt.caller_number, code=refused.code)

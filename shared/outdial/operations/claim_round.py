@@ -1,0 +1,210 @@
+"""One campaign's due leads, looked at one by one: claimed, refused or finished."""
+
+import random
+import uuid
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from outdial.domain.call_outcome import Outcome
+from outdial.domain.call_template import CallTemplate
+from outdial.domain.dial_gates import SOON, Reason, Refused
+from outdial.domain.lead_state import LeadState
+from outdial.domain.limits import LiveCalls
+from outdial.domain.retry_policy import LeadView, NextContact, pass_over
+from outdial.operations.caller_number import choose_caller_number
+from outdial.operations.check_gates import Candidate, check_gates
+from outdial.operations.parse_template import template_of
+from outdial.operations.runtime import Runtime
+from outdial.routing.slot_reservation import Slot, reserve
+from outdial.storage import attempts, leads, suppressions, templates
+from outdial.storage.ids import new_id
+from outdial.storage.tables import Campaign, Contact, Lead
+
+LOOK_AT_LEAST = 50
+"""Leads read at a time; a campaign whose leads are refused must not take a query for each."""
+
+SPREAD = timedelta(minutes=10)
+"""Leads that wait for the same opening do not all start in its first second."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A lead whose call is about to be written."""
+
+    lead_id: uuid.UUID
+    row: dict[str, object]
+
+    @property
+    def attempt_id(self) -> uuid.UUID:
+        """The attempt's id, under which its slot is reserved already."""
+        return uuid.UUID(str(self.row["id"]))
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Leads that are looked at together, with what the gates want to know of them."""
+
+    leads: Sequence[Lead]
+    contacts: Mapping[uuid.UUID, list[Contact]]
+    templates: Mapping[uuid.UUID, CallTemplate]
+    suppressed: set[str]
+    busy_phones: set[str]
+    busy_branches: set[str]
+
+
+class ClaimRound:
+    """What one dispatch has seen and decided so far. Everything happens in its transaction."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        session: AsyncSession,
+        now: datetime,
+        live: Mapping[uuid.UUID | None, int],
+    ) -> None:
+        self._runtime = runtime
+        self._session = session
+        self._now = now
+        self.live = dict(live)
+        self.refused: Counter[str] = Counter()
+        self.finished = 0
+        self.out_of_slots = False
+        self.leftover: list[uuid.UUID] = []  # reserved, and then not written
+        self._phones: set[str] = set()
+        self._branches: set[str] = set()
+
+    def room_in(self, campaign: Campaign) -> int:
+        """How many more calls the campaign may have."""
+        return self._limits(campaign).room
+
+    async def claim(self, campaign: Campaign, share: int) -> tuple[list[Claim], bool]:
+        """Claim up to `share` leads of a campaign; whether it has no more that are due."""
+        want = max(share, LOOK_AT_LEAST)
+        batch = await self._read(await leads.lock_due(self._session, campaign.id, want))
+        claims: list[Claim] = []
+        for lead in batch.leads:
+            if len(claims) == share or self.out_of_slots:
+                return claims, False
+            claim = await self._consider(campaign, lead, batch)
+            if claim is not None:
+                claims.append(claim)
+        return claims, len(batch.leads) < want
+
+    async def lost_race(self, claim: Claim) -> None:
+        """Its number, lead or branch got a live call after we looked."""
+        self.leftover.append(claim.attempt_id)
+        await self._refuse(claim.lead_id, Reason.NUMBER_BUSY, self._now + SOON)
+
+    async def _read(self, due: list[Lead]) -> _Batch:
+        contacts = await leads.contacts_of(self._session, [lead.id for lead in due])
+        phones = {contact.phone for several in contacts.values() for contact in several}
+        branches = {lead.branch_key for lead in due if lead.branch_key is not None}
+        rows = await templates.many(self._session, {lead.template_id for lead in due})
+        return _Batch(
+            due,
+            contacts,
+            {key: template_of(row.body) for key, row in rows.items()},
+            await suppressions.among(self._session, phones),
+            await attempts.live_phones(self._session, phones),
+            await attempts.live_branches(self._session, branches),
+        )
+
+    async def _consider(self, campaign: Campaign, lead: Lead, batch: _Batch) -> Claim | None:
+        contacts = batch.contacts.get(lead.id, [])
+        contact = next((c for c in contacts if c.position == lead.contact_position), None)
+        if contact is None:
+            await self._finish(lead, Outcome.INVALID_NUMBER)
+            return None
+        verdict = check_gates(
+            Candidate(lead, contact, campaign, batch.templates[lead.template_id]),
+            suppressed=contact.phone in batch.suppressed,
+            live=self._limits(campaign),
+            now=self._now,
+        )
+        if isinstance(verdict, Refused):
+            await self._turn_away(lead, len(contacts), verdict)
+            return None
+        if self._is_busy(lead, contact, batch):
+            await self._refuse(lead.id, Reason.NUMBER_BUSY, self._now + SOON)
+            return None
+        return await self._take(campaign, lead, contact)
+
+    async def _turn_away(self, lead: Lead, contacts: int, verdict: Refused) -> None:
+        """Some refusals end a lead or a contact; the others are asked again later."""
+        if verdict.reason is Reason.EXPIRED:
+            await self._finish(lead, Outcome.EXPIRED)
+        elif verdict.reason is Reason.SUPPRESSED:
+            await self._pass_over(lead, contacts)
+        else:
+            again = verdict.not_before
+            if verdict.reason is Reason.OUTSIDE_HOURS:
+                again += random.random() * SPREAD  # noqa: S311 - spreads load, guards nothing
+            if lead.expires_at is not None:
+                again = min(again, lead.expires_at)
+            await self._refuse(lead.id, verdict.reason, again)
+
+    async def _pass_over(self, lead: Lead, contacts: int) -> None:
+        """A suppressed number: the lead's next contact, or the end of the lead."""
+        self.refused[Reason.SUPPRESSED] += 1
+        view = LeadView(contacts, lead.expires_at)
+        decision = pass_over(view, lead.contact_position, Outcome.SUPPRESSED, self._now)
+        if isinstance(decision, NextContact):
+            state = LeadState(lead.state)
+            await leads.schedule(self._session, lead.id, decision.contact, decision.at, state=state)
+        else:
+            await self._finish(lead, Outcome.SUPPRESSED)
+
+    def _is_busy(self, lead: Lead, contact: Contact, batch: _Batch) -> bool:
+        phones, branches = self._phones | batch.busy_phones, self._branches | batch.busy_branches
+        return contact.phone in phones or lead.branch_key in branches
+
+    async def _take(self, campaign: Campaign, lead: Lead, contact: Contact) -> Claim | None:
+        caller = await choose_caller_number(self._session, self._runtime.settings, campaign, lead)
+        if caller is None:
+            await self._refuse(lead.id, Reason.NO_CALLER_NUMBER, self._now + SOON)
+            return None
+        attempt_id = new_id()
+        lease = self._runtime.settings.claim_lease_seconds
+        pod: dict[str, object] = {}
+        if self._runtime.settings.routing != "static":
+            slot = await reserve(self._runtime.redis, attempt_id, lease)
+            if not isinstance(slot, Slot):
+                self.out_of_slots = True  # the lead stays at the head of the queue
+                return None
+            pod = {"pod": slot.pod_id, "boot_id": slot.boot_id}
+        self._phones.add(contact.phone)
+        self._branches |= {lead.branch_key} if lead.branch_key is not None else set()
+        self.live[campaign.id] = self.live.get(campaign.id, 0) + 1
+        row: dict[str, object] = {
+            "id": attempt_id,
+            "lead_id": lead.id,
+            "contact_id": contact.id,
+            "campaign_id": campaign.id,
+            "template_id": lead.template_id,
+            "branch_key": lead.branch_key,
+            "phone": contact.phone,
+            "caller_number": caller,
+            "hinted_at": self._now,
+            "claim_expires_at": self._now + timedelta(seconds=lease),
+        }
+        return Claim(lead.id, row | pod)
+
+    def _limits(self, campaign: Campaign) -> LiveCalls:
+        return LiveCalls(
+            in_all=sum(self.live.values()),
+            in_campaign=self.live.get(campaign.id, 0),
+            max_in_all=self._runtime.settings.max_live_calls,
+            max_in_campaign=campaign.max_live_calls,
+        )
+
+    async def _refuse(self, lead_id: uuid.UUID, reason: Reason, again: datetime) -> None:
+        self.refused[reason] += 1
+        await leads.refuse(self._session, lead_id, reason, again)
+
+    async def _finish(self, lead: Lead, outcome: Outcome) -> None:
+        self.finished += 1
+        await leads.finish(self._session, lead.id, outcome)

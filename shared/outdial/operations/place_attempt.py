@@ -1,0 +1,173 @@
+"""Dial queued attempts: a token, every gate once more, the intent committed, one POST (PROTOCOL 3).
+
+Whatever happens after the intent is committed, there is no second POST for the attempt: a crash
+leaves it `dialing`, and a sweep finds out what became of it.
+"""
+
+import asyncio
+import time
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from outdial.domain.attempt_state import AttemptState
+from outdial.domain.call_events import Event
+from outdial.domain.dial_gates import Reason, Refused
+from outdial.domain.limits import LiveCalls
+from outdial.observability.metrics import DEPARTURE_WAIT_SECONDS, PLACED
+from outdial.operations.answer_dial_result import answer_dial_result
+from outdial.operations.check_gates import Candidate, check_gates
+from outdial.operations.compose_call import compose_call
+from outdial.operations.dial_events import TOO_LATE, dialer_event
+from outdial.operations.parse_template import template_of
+from outdial.operations.runtime import Runtime
+from outdial.operations.settle_attempt import (
+    Locked,
+    Settlement,
+    after_settling,
+    lock_for_settling,
+    settle_locked,
+)
+from outdial.queueing.dial_tokens import take_departure
+from outdial.routing.slot_reservation import Slot, reserve
+from outdial.storage import attempts, call_events, campaigns, leads, suppressions, templates
+from outdial.storage.lost_work import database_now
+from outdial.telephony.dial_result import DialResult
+from outdial.telephony.twilio_client import PlaceCall
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Departure:
+    """An attempt that is `dialing`: the call to POST, and when its clock started (monotonic)."""
+
+    call: PlaceCall
+    started: float
+
+
+async def place_attempts(runtime: Runtime, attempt_ids: Sequence[uuid.UUID]) -> dict[str, int]:
+    """Dial these attempts, each at its departure; how many came out how.
+
+    One that is no longer queued costs nothing: hints may be repeated.
+    """
+    async with runtime.sessions() as session:
+        queued = [
+            attempt.id
+            for attempt in await attempts.many(session, attempt_ids)
+            if attempt.state == AttemptState.QUEUED and attempt.stop_reason is None
+        ]
+    results = await asyncio.gather(
+        *(_place(runtime, attempt_id) for attempt_id in queued), return_exceptions=True
+    )
+    for attempt_id, result in zip(queued, results, strict=True):
+        if isinstance(result, BaseException):
+            _log.error("attempt_not_placed", attempt_id=str(attempt_id), exc_info=result)
+    return dict(Counter(r if isinstance(r, str) else "failed" for r in results))
+
+
+async def _place(runtime: Runtime, attempt_id: uuid.UUID) -> str:
+    settings = runtime.settings
+    wait = await take_departure(
+        runtime.redis, settings.twilio_account_sid, settings.calls_per_second
+    )
+    DEPARTURE_WAIT_SECONDS.observe(wait)
+    await asyncio.sleep(wait)
+    departure = await _commit_intent(runtime, attempt_id)
+    if departure is None:
+        return "not_dialed"
+    result = await _post(runtime, departure)
+    name = type(result).__name__
+    PLACED.labels(name).inc()
+    await answer_dial_result(runtime, attempt_id, result)
+    return name
+
+
+async def _post(runtime: Runtime, departure: Departure) -> DialResult:
+    """The one POST, or none if the moment has passed: what the gates saw no longer holds."""
+    if time.monotonic() - departure.started > runtime.settings.post_too_late_seconds:
+        return TOO_LATE
+    return await runtime.carrier.place(departure.call)
+
+
+async def _commit_intent(runtime: Runtime, attempt_id: uuid.UUID) -> Departure | None:
+    """`queued → dialing`, if every gate is open; None if this attempt is not dialed (by us)."""
+    refused: Settlement | None = None
+    async with runtime.sessions.begin() as session:
+        locked = await lock_for_settling(session, attempt_id)
+        if locked is None or locked.attempt.state != AttemptState.QUEUED or locked.lead is None:
+            return None
+        slot = await _hold_slot(runtime, attempt_id)
+        reason = await _refusal(runtime, session, locked, slot)
+        if reason is None:
+            call = await compose_call(runtime, session, locked.attempt, slot)
+            started = time.monotonic()
+            if not await attempts.begin_dialing(session, attempt_id):
+                return None  # stopped a moment ago: its end is settled by whoever stopped it
+        else:
+            await call_events.append(session, attempt_id, _gate_refused(reason))
+            refused = await settle_locked(runtime, session, locked)
+    if refused is not None:
+        PLACED.labels("refused").inc()
+        _log.info("attempt_refused", attempt_id=str(attempt_id), reason=reason)
+        await after_settling(runtime, refused)
+        return None
+    return Departure(call, started)
+
+
+async def _hold_slot(runtime: Runtime, attempt_id: uuid.UUID) -> Slot | None:
+    """The slot reserved at the claim, or another one, for as long as the phone rings."""
+    if runtime.settings.routing == "static":
+        return None
+    lease = runtime.settings.reserved_slot_lease_seconds
+    found = await reserve(runtime.redis, attempt_id, lease)
+    return found if isinstance(found, Slot) else None
+
+
+async def _refusal(
+    runtime: Runtime, session: AsyncSession, locked: Locked, slot: Slot | None
+) -> Reason | None:
+    """The gate that is closed now, under the number's lock."""
+    attempt = locked.attempt
+    if slot is None and runtime.settings.routing != "static":
+        return Reason.NO_MEDIA_SLOT
+    if await attempts.has_live_inbound(session, attempt.phone):
+        return Reason.NUMBER_BUSY
+    candidate = await _candidate(session, locked)
+    if candidate is None:
+        return Reason.CAMPAIGN_NOT_RUNNING
+    live, campaign = await attempts.count_live(session), candidate.campaign
+    verdict = check_gates(
+        candidate,
+        suppressed=await suppressions.is_suppressed(session, attempt.phone),
+        live=LiveCalls(  # this attempt is among those counted
+            in_all=sum(live.values()) - 1,
+            in_campaign=live.get(campaign.id, 1) - 1,
+            max_in_all=runtime.settings.max_live_calls,
+            max_in_campaign=campaign.max_live_calls,
+        ),
+        now=await database_now(session),
+    )
+    return verdict.reason if isinstance(verdict, Refused) else None
+
+
+async def _candidate(session: AsyncSession, locked: Locked) -> Candidate | None:
+    """What the gates are asked about; None if something of it is gone."""
+    attempt, lead = locked.attempt, locked.lead
+    if lead is None or attempt.campaign_id is None:
+        return None
+    template = await templates.get(session, attempt.template_id)
+    campaign = await campaigns.get(session, attempt.campaign_id)
+    contacts = (await leads.contacts_of(session, [lead.id])).get(lead.id, [])
+    contact = next((one for one in contacts if one.id == attempt.contact_id), None)
+    if template is None or contact is None or campaign is None:
+        return None
+    return Candidate(lead, contact, campaign, template_of(template.body))
+
+
+def _gate_refused(reason: Reason) -> Event:
+    return dialer_event("gate_refused", {"reason": str(reason)})

@@ -1,0 +1,54 @@
+"""Write one fact about an attempt. What follows from it is settled by a worker (PROTOCOL.md 5)."""
+
+import uuid
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from outdial.domain.call_events import Event
+from outdial.domain.errors import NotFound
+from outdial.operations.runtime import Runtime
+from outdial.storage import attempts, call_events
+from outdial.storage.tables import Attempt
+
+_log = structlog.get_logger(__name__)
+
+
+async def record_event(runtime: Runtime, attempt_id: uuid.UUID, event: Event) -> bool:
+    """Store a fact and have it settled; False if it was known.
+
+    The first fact that names the call binds it: the answer to our POST may have been lost.
+
+    Raises:
+        NotFound: there is no such attempt.
+
+    """
+    async with runtime.sessions.begin() as session:
+        # The row first, then the event: its foreign key would share the row with another callback,
+        # and neither could then write the SID.
+        attempt = await attempts.lock(session, attempt_id)
+        if attempt is None:
+            raise NotFound(f"There is no call {attempt_id}.")
+        await bind_call(session, attempt, event.call_sid)
+        new = await call_events.append(session, attempt_id, event) is not None
+        await attempts.touch(session, [attempt_id])
+    if new:
+        runtime.hints.settle(attempt_id)
+    return new
+
+
+async def bind_call(session: AsyncSession, attempt: Attempt, call_sid: str | None) -> None:
+    """Bind a call to the attempt (locked) that it names, if that has none yet.
+
+    One that was never dialed has no call of its own: settling ends whatever names it.
+    """
+    if call_sid is None or attempt.call_sid is not None:
+        return
+    if attempt.direction == "outbound" and attempt.intent_at is None:
+        return
+    owner = await attempts.by_sid(session, call_sid)
+    if owner is not None:
+        _log.error("call_of_another_attempt", attempt_id=str(attempt.id), owner=str(owner))
+        return
+    attempt.call_sid = call_sid
+    await session.flush()

@@ -1,0 +1,207 @@
+"""The one function that ends attempts (PROTOCOL.md 5).
+
+It locks number, lead and attempt, folds every event, and writes in one transaction what the attempt
+is and what its lead does next. It may run at any time, twice, or at once with itself: the same
+events give the same rows. What has to be done outside the database is done after the commit.
+"""
+
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from outdial.domain.attempt_state import AttemptState, StopReason
+from outdial.domain.call_events import Event, Source
+from outdial.domain.fold_events import fold
+from outdial.observability.metrics import ENDED
+from outdial.operations.ask_in_time import STORE_ERRORS
+from outdial.operations.decide_lead import decide_lead
+from outdial.operations.fold_into_attempt import ends_now, write_folded
+from outdial.operations.runtime import Runtime
+from outdial.operations.stop_attempts import Stopped, act_on, stop_attempts
+from outdial.operations.zombie_calls import OVER, is_zombie
+from outdial.routing.slot_reservation import extend, release
+from outdial.storage import attempts, call_events, leads, locks, suppressions
+from outdial.storage.lost_work import database_now
+from outdial.storage.tables import Attempt, CallEvent, Lead
+from outdial.telephony.dial_result import NotUpdated
+
+_log = structlog.get_logger(__name__)
+
+_RINGS = frozenset({AttemptState.INITIATED, AttemptState.RINGING})
+
+
+@dataclass
+class Settlement:
+    """What a settling wrote, and what is left to do once it is committed."""
+
+    attempt_id: uuid.UUID
+    state: AttemptState
+    outcome: str | None = None
+    just_ended: bool = False
+    lead_due_at: datetime | None = None
+    slot_lease_seconds: float | None = None  # extend the reservation: the phone rings
+    calls_to_end: dict[str, list[int]] = field(default_factory=dict)  # CallSid: unread events
+    stopped: Stopped = field(default_factory=Stopped)
+
+
+@dataclass(frozen=True)
+class Locked:
+    """An attempt and its lead, whose rows and number are locked."""
+
+    attempt: Attempt
+    lead: Lead | None
+
+
+Append = Callable[[AsyncSession, Locked], Awaitable[Event | None]]
+"""Decides, with everything locked, on a fact to add before settling; None leaves things as is."""
+
+
+async def settle_attempt(
+    runtime: Runtime,
+    attempt_id: uuid.UUID,
+    *,
+    append: Append | None = None,
+    pod_is_out: bool = False,
+) -> Settlement | None:
+    """Settle an attempt; None if there is no such attempt, or `append` found nothing to do.
+
+    `pod_is_out`: nobody waits for the pod's last word.
+    """
+    async with runtime.sessions.begin() as session:
+        locked = await lock_for_settling(session, attempt_id)
+        if locked is None:
+            return None
+        if append is not None:
+            event = await append(session, locked)
+            if event is None:
+                return None
+            await call_events.append(session, attempt_id, event)
+        settlement = await settle_locked(runtime, session, locked, pod_is_out=pod_is_out)
+    await after_settling(runtime, settlement)
+    return settlement
+
+
+async def lock_for_settling(session: AsyncSession, attempt_id: uuid.UUID) -> Locked | None:
+    """Lock number, lead and attempt, in the order that everybody keeps."""
+    found = await attempts.get(session, attempt_id)
+    if found is None:
+        return None
+    await locks.lock_number(session, found.phone)
+    lead = await leads.lock(session, found.lead_id) if found.lead_id else None
+    attempt = await attempts.lock(session, attempt_id)
+    return Locked(attempt, lead) if attempt else None
+
+
+async def settle_locked(
+    runtime: Runtime, session: AsyncSession, locked: Locked, *, pod_is_out: bool = False
+) -> Settlement:
+    """The same within a transaction that holds the locks; `after_settling` must follow it."""
+    attempt = locked.attempt
+    await session.flush()
+    unread = set(await call_events.unsettled_of(session, attempt.id))
+    rows = await call_events.of_attempt(session, attempt.id)
+    folded = fold(map(call_events.as_event, rows), attempt.call_sid)
+    now = await database_now(session)
+    before = AttemptState(attempt.state)
+
+    patience = runtime.settings.settle_anyway_seconds
+    ends = ends_now(folded, now, patience, pod_is_out=pod_is_out)
+    changed = write_folded(attempt, folded, now, ends=ends)
+    await session.flush()
+    settlement = Settlement(attempt.id, AttemptState(attempt.state), attempt.outcome)
+    settlement.just_ended = AttemptState.ENDED is settlement.state is not before
+    if locked.lead is not None and _must_decide(locked.lead, attempt, changed):
+        settlement.lead_due_at = await decide_lead(session, locked.lead, attempt, folded.facts, now)
+    if settlement.state in _RINGS and settlement.state is not before:
+        settlement.slot_lease_seconds = runtime.settings.reserved_slot_lease_seconds
+    settlement.stopped = await _heed_opt_out(session, attempt, rows, unread)
+    settlement.calls_to_end = _calls_to_end(attempt, rows, unread)
+    waiting = {number for numbers in settlement.calls_to_end.values() for number in numbers}
+    await call_events.mark_settled(session, unread - waiting)
+    return settlement
+
+
+async def after_settling(runtime: Runtime, settlement: Settlement) -> None:
+    """What the transaction decided, done; a crash here is mended by sweeps."""
+    if settlement.just_ended:
+        ENDED.labels(settlement.outcome or "").inc()
+        _log.info(
+            "attempt_ended", attempt_id=str(settlement.attempt_id), outcome=settlement.outcome
+        )
+    await _tend_slot(runtime, settlement)
+    await act_on(runtime, settlement.stopped)
+    for call_sid, numbers in settlement.calls_to_end.items():
+        await _end_call(runtime, settlement.attempt_id, call_sid, numbers)
+    if settlement.just_ended and settlement.lead_due_at is not None:
+        runtime.hints.dispatch()
+
+
+def _must_decide(lead: Lead, attempt: Attempt, changed: bool) -> bool:
+    """The lead waits for this attempt, or a late fact changes a decision that stands untouched."""
+    if attempt.state != AttemptState.ENDED:
+        return False
+    if lead.live_attempt_id == attempt.id:
+        return True
+    return changed and lead.version == attempt.lead_version
+
+
+async def _heed_opt_out(
+    session: AsyncSession, attempt: Attempt, rows: list[CallEvent], unread: set[int]
+) -> Stopped:
+    """An opt-out always acts, even if the pod that heard it died before it could say so."""
+    said = any(
+        row.id in unread
+        and (row.source, row.kind) == (Source.POD, "tool_called")
+        and row.payload.get("name") == "opt_out"
+        for row in rows
+    )
+    if not said:
+        return Stopped()
+    await suppressions.add(session, attempt.phone, "asked for in a call", "call", attempt.id)
+    live = await attempts.lock_live_of_number(session, attempt.phone)
+    others = [other for other in live if other.id != attempt.id]
+    return await stop_attempts(session, others, StopReason.OPTED_OUT)
+
+
+def _calls_to_end(
+    attempt: Attempt, rows: list[CallEvent], unread: set[int]
+) -> dict[str, list[int]]:
+    """Calls that go on and should not, with the unread events that tell of them."""
+    found: dict[str, list[int]] = {}
+    for row in rows:
+        if row.id not in unread or row.call_sid is None:
+            continue
+        status = str(row.payload.get("CallStatus") or row.payload.get("status") or "")
+        if is_zombie(attempt, row.call_sid, status):
+            found.setdefault(row.call_sid, []).append(row.id)
+    stopped = attempt.stop_reason is not None and attempt.state != AttemptState.ENDED
+    if stopped and attempt.call_sid and attempt.facts.get("carrier_status") not in OVER:
+        found.setdefault(attempt.call_sid, [])
+    return found
+
+
+async def _end_call(
+    runtime: Runtime, attempt_id: uuid.UUID, call_sid: str, numbers: list[int]
+) -> None:
+    """End a call at the carrier. Its events count as read only then: a sweep tries again."""
+    result = await runtime.carrier.end_call(call_sid)
+    if isinstance(result, NotUpdated):
+        _log.warning("call_not_ended", attempt_id=str(attempt_id), call_sid=call_sid)
+        return
+    async with runtime.sessions.begin() as session:
+        await call_events.mark_settled(session, numbers)
+
+
+async def _tend_slot(runtime: Runtime, settlement: Settlement) -> None:
+    """The one place that releases slots. Redis away: the lease runs out by itself."""
+    try:
+        if settlement.just_ended:
+            await release(runtime.redis, settlement.attempt_id)
+        elif settlement.slot_lease_seconds is not None:
+            await extend(runtime.redis, settlement.attempt_id, settlement.slot_lease_seconds)
+    except STORE_ERRORS as error:
+        _log.warning("slot_not_tended", attempt_id=str(settlement.attempt_id), error=str(error))
