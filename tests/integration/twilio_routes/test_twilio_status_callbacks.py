@@ -6,7 +6,6 @@ from uuid import uuid4
 import pytest
 from fastapi import FastAPI
 from outdial.operations.runtime import open_runtime
-from outdial.routing import keys
 from outdial.storage import recordings
 from twilio_world import SID, Twilio, World
 
@@ -45,17 +44,6 @@ async def test_the_first_callback_binds_the_call(twilio: Twilio, world: World) -
     await twilio.post(path, status("initiated", 0))
     assert (await world.attempt()).call_sid == SID
     assert world.carrier.ended == []
-
-
-async def test_ringing_keeps_the_slot(twilio: Twilio, world: World) -> None:
-    await world.pods("pod-1")
-    await world.reserve()
-    key = f"{keys.POD_PREFIX}pod-1:reserved"
-    redis = world.runtime.redis
-    soon = await redis.zscore(key, str(world.attempt_id)) - 50_000
-    await redis.zadd(key, {str(world.attempt_id): soon})
-    await twilio.post(f"/twilio/callback/status/{world.attempt_id}", status("ringing", 1))
-    assert await redis.zscore(key, str(world.attempt_id)) > soon + 10_000
 
 
 async def test_nobodys_callback_is_acknowledged_and_its_call_ended(
