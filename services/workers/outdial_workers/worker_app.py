@@ -1,0 +1,45 @@
+"""The Celery application: `celery -A outdial_workers.worker_app worker | beat | flower`."""
+
+import sys
+
+from celery import signals
+from outdial.observability.logs import set_up_logs
+from outdial.queueing.celery_app import make_celery
+from outdial.settings import Settings, SettingsError, load_settings
+
+from outdial_workers import child_process
+
+
+def _settings() -> Settings:
+    try:
+        return load_settings("workers")
+    except SettingsError as error:
+        sys.exit(str(error))
+
+
+settings = _settings()
+app = make_celery(settings)
+app.set_current()
+app.conf.imports = (
+    "outdial_workers.dial_tasks",
+    "outdial_workers.settle_tasks",
+    "outdial_workers.sweep_tasks",
+)
+
+
+def _set_up_logs(**_: object) -> None:
+    """Our lines instead of Celery's: having a receiver is what keeps Celery from its own."""
+    set_up_logs(settings)
+
+
+def _open_child(**_: object) -> None:
+    child_process.open_child(settings)
+
+
+def _close_child(**_: object) -> None:
+    child_process.close_child()
+
+
+signals.setup_logging.connect(_set_up_logs)
+signals.worker_process_init.connect(_open_child)
+signals.worker_process_shutdown.connect(_close_child)
