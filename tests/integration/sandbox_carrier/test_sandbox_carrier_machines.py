@@ -67,6 +67,22 @@ async def test_a_fax_is_a_fax(carrier: Carrier, customer: Customer) -> None:
     assert said["AnsweredBy"] == "fax"
 
 
+async def test_a_machine_that_hangs_up_ends_its_message(
+    carrier: Carrier, customer: Customer
+) -> None:
+    carrier.people[ANYONE] = Somebody(words=GREETING, hang_up_at=3.3)
+    call = await carrier.call(
+        twiml=PAUSE,
+        machine_detection="DetectMessageEnd",
+        async_amd="true",
+        async_amd_status_callback=f"{customer.url}/amd",
+        status_callback=f"{customer.url}/status",
+    )
+    assert (await customer.asked("/amd")).form["AnsweredBy"] == "machine_end_other"
+    final = await customer.status("completed")
+    assert (final.form["CallSid"], final.form["AnsweredBy"]) == (call.sid, "machine_end_other")
+
+
 async def test_silence_is_unknown(carrier: Carrier, customer: Customer) -> None:
     said = await verdict(
         carrier, customer, machine_detection="Enable", machine_detection_silence_timeout=2000

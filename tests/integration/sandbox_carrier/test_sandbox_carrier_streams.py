@@ -239,3 +239,14 @@ async def test_the_ledger_measures_what_was_heard(carrier: Carrier, bot: Bot) ->
     second = entry["bot_speech"][1]["started_at"]
     assert wait == pytest.approx((second - entry["utterances"][0]["ended_at"]) * 1000, abs=1)
     assert 300 <= wait < 1500
+
+
+async def test_wss_to_this_machine_is_met_in_plain_but_signed_as_written(
+    carrier: Carrier, bot: Bot
+) -> None:
+    url = bot.url.replace("ws:", "wss:")
+    await carrier.call(twiml=stream(f"{url}/ws"))
+    socket = await bot.socket()
+    signature = socket.headers["x-twilio-signature"]
+    assert RequestValidator(TOKEN).validate(f"{url}/ws", {}, signature)
+    await socket.connection.close()

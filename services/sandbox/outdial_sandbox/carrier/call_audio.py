@@ -64,8 +64,10 @@ class CallAudio:
         self._detector, self._on_verdict = detector, told
 
     def end(self) -> None:
-        """No frame passes any more; recordings are closed."""
+        """No frame passes any more; detection concludes, recordings are closed."""
         self._over = True
+        if self._detector is not None:
+            self._conclude(self._detector.hung_up())
         for recorder in self.recorders:
             recorder.close()
 
@@ -104,9 +106,12 @@ class CallAudio:
         return said
 
     def _judge(self, said: Frame) -> None:
-        if self._detector is None or self._on_verdict is None:
+        if self._detector is not None:
+            self._conclude(self._detector.add(said))
+
+    def _conclude(self, verdict: Verdict | None) -> None:
+        if verdict is None or self._detector is None or self._on_verdict is None:
             return
-        if (verdict := self._detector.add(said)) is not None:
-            told, seconds = self._on_verdict, self._detector.seconds
-            self._detector = self._on_verdict = None
-            told(verdict, seconds)
+        told, seconds = self._on_verdict, self._detector.seconds
+        self._detector = self._on_verdict = None
+        told(verdict, seconds)

@@ -59,6 +59,10 @@ class MachineDetector:
         self._follow_speech(heard)
         return self._message_end() if self._machine else self._who()
 
+    def hung_up(self) -> Verdict | None:
+        """The callee ended the call: a machine's message is over, too; who else it was is open."""
+        return "machine_end_other" if self._machine and self._ask.message_end else None
+
     def _follow_tone(self, heard: Heard) -> bool:
         """Keep the length of the tone being heard; true when one long enough has just ended."""
         same = self._tone is not None and heard.tone is not None

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
 from outdial_sandbox.carrier import mulaw
 from outdial_sandbox.carrier.call_audio import CallAudio
@@ -24,16 +24,23 @@ from outdial_sandbox.carrier.webhooks import signature
 from outdial_sandbox.people.behaviour import Frame
 
 OPEN_SECONDS = 5.0
+_LOCAL_TLS_SECONDS = 1.0
 CLOSE_SECONDS = 2.0
 _MOST_WAITING = 3000  # messages to a bot that does not read: one minute
 
 _SILENT_PAYLOAD = base64.b64encode(bytes([mulaw.SILENCE]) * 160).decode()
+
+_REFUSALS = (OSError, InvalidHandshake, InvalidURI, EOFError)
 
 Problem = Callable[[int, str], None]
 
 
 class StreamRefusedError(Exception):
     """The bot's WebSocket could not be opened (Twilio's error 31920)."""
+
+
+def _refused(error: Exception) -> StreamRefusedError:
+    return StreamRefusedError(f"{type(error).__name__}: {error}")
 
 
 @dataclass
@@ -62,12 +69,13 @@ def stream_address(url: str) -> str | None:
     parts = urlsplit(url)
     if not parts.hostname or parts.scheme not in ("ws", "wss"):
         return None
-    if parts.scheme == "ws" and not _is_loopback(parts.hostname):
+    if parts.scheme == "ws" and not is_loopback(parts.hostname):
         return None
     return urlunsplit((parts.scheme, parts.netloc, parts.path, "", ""))
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether `host` is this machine."""
     if host == "localhost":
         return True
     with contextlib.suppress(ValueError):
@@ -100,22 +108,37 @@ class MediaStream:
         self._first_timestamp = 100 + secrets.randbelow(71)  # Twilio's first is not 0
 
     async def open(self) -> ClientConnection:
-        """Connect, signed as Twilio signs. Raises StreamRefusedError."""
-        signed = signature(self._auth_token, self.record.url, {})
+        """Connect, signed as Twilio signs. Raises StreamRefusedError.
+
+        Nobody has a certificate for loopback: a bot there that asks for `wss` and cannot do TLS is
+        met in plain.
+        """
+        url = self.record.url
+        local = url.startswith("wss:") and is_loopback(urlsplit(url).hostname or "")
         try:
-            return await connect(
-                self.record.url,
-                additional_headers={"x-twilio-signature": signed},
-                user_agent_header="Twilio.TmeWs/1.0",
-                compression=None,
-                proxy=None,
-                open_timeout=OPEN_SECONDS,
-                close_timeout=CLOSE_SECONDS,
-                ping_interval=None,  # Twilio does not ping: a frozen bot stays connected
-                max_size=1 << 24,
-            )
-        except (OSError, InvalidHandshake, InvalidURI, TimeoutError, EOFError) as error:
-            raise StreamRefusedError(f"{type(error).__name__}: {error}") from None
+            return await self._connect(url, _LOCAL_TLS_SECONDS if local else OPEN_SECONDS)
+        except _REFUSALS as error:
+            if not local or isinstance(error, InvalidStatus | ConnectionRefusedError):
+                raise _refused(error) from None
+        try:
+            return await self._connect(url.replace("wss:", "ws:", 1), OPEN_SECONDS)
+        except _REFUSALS as error:
+            raise _refused(error) from None
+
+    async def _connect(self, url: str, patience: float) -> ClientConnection:
+        """One handshake; what is signed is the URL as the document has it."""
+        signed = signature(self._auth_token, self.record.url, {})
+        return await connect(
+            url,
+            additional_headers={"x-twilio-signature": signed},
+            user_agent_header="Twilio.TmeWs/1.0",
+            compression=None,
+            proxy=None,
+            open_timeout=patience,
+            close_timeout=CLOSE_SECONDS,
+            ping_interval=None,  # Twilio does not ping: a frozen bot stays connected
+            max_size=1 << 24,
+        )
 
     async def run(self, socket: ClientConnection, audio: CallAudio) -> None:
         """Carry the call until the bot closes. Cancelled when the call or its TwiML moves on."""

@@ -83,6 +83,8 @@ class StreamBuffer:
             if isinstance(head, str):
                 self._passed.append(head)
                 self._items.popleft()
+                if not frame:
+                    self._tell()  # all audio before it was played in earlier frames
                 continue
             wanted = FRAME_SAMPLES - len(frame)
             frame += head[:wanted]
@@ -91,7 +93,6 @@ class StreamBuffer:
                 self._items.popleft()
         self._bytes -= len(frame)
         if not frame:
-            self._tell()
             return None
         return mulaw.decode(frame.ljust(FRAME_SAMPLES, bytes([mulaw.SILENCE])))
 
