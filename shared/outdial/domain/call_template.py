@@ -129,12 +129,28 @@ class Retry:
 class Hours:
     """When a person may be called, in their own time. Windows are `HH:MM-HH:MM` per weekday.
 
-    An empty table means every hour of every day.
+    An empty table means every hour of every day, less what the other keys take away.
     """
 
     weekdays: dict[str, tuple[str, ...]] = field(default_factory=dict)
     closed_dates: tuple[str, ...] = ()  # ISO dates
+    holidays: tuple[str, ...] = ()  # calendars of domain/holidays.py
+    jurisdictions: tuple[str, ...] = ()  # of domain/jurisdictions.py; all of them hold
+    spread_minutes: float = 10.0  # leads that wait for an opening start within so long after it
     require_timezone: bool = False  # refuse numbers whose zone is not known
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How often one number may be called, by anybody in the deployment (None: no limit of its own).
+
+    Counted are attempts that disturbed the person, over the last 24 hours and seven days. A time
+    that the person asked for is kept although they rest after the conversation.
+    """
+
+    attempts_per_day: int | None = None
+    attempts_per_week: int | None = None
+    rest_days_after_conversation: float | None = None
 
 
 @dataclass(frozen=True)
@@ -152,5 +168,6 @@ class CallTemplate:
     turns: Turns = field(default_factory=Turns)
     retry: Retry = field(default_factory=Retry)
     hours: Hours = field(default_factory=Hours)
+    limits: Limits = field(default_factory=Limits)
     recording: bool = True
     prepare: Literal["none", "light", "full"] = "full"

@@ -1,9 +1,12 @@
 """When a person may be called, by the clock on their wall.
 
 A number that could ring in several time zones is called only when the hours of all of them allow.
+The hours of a jurisdiction are not wider than a template's: where both say something, both hold.
 """
 
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo
@@ -11,10 +14,13 @@ from zoneinfo import ZoneInfo
 from outdial.domain.call_template import Hours
 from outdial.domain.dial_gates import LOOK_AGAIN, Allowed, Reason, Refused, Verdict
 from outdial.domain.errors import InvalidInput
+from outdial.domain.holidays import is_holiday
+from outdial.domain.jurisdictions import JURISDICTIONS
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 _DAYS_AHEAD = 15  # hours repeat each week; where none opens within two, look again tomorrow
+_ALL_DAY = (0, 24 * 60)
 _QUARTER = timedelta(minutes=15)  # clocks are put forward by multiples of it
 
 
@@ -23,16 +29,55 @@ def allowed(hours: Hours, zones: Sequence[str], now: datetime) -> Verdict:
 
     A refusal names the next moment at which every zone is open.
     """
-    limited = bool(hours.weekdays or hours.closed_dates)
     if not zones:
-        unknown = limited or hours.require_timezone
+        unknown = is_limited(hours) or hours.require_timezone
         return Refused(Reason.TIMEZONE_UNKNOWN, now + LOOK_AGAIN) if unknown else Allowed()
-    if not limited:
+    if not is_limited(hours):
         return Allowed()
     clocks = [ZoneInfo(zone) for zone in zones]
     if _open_everywhere(hours, clocks, now):
         return Allowed()
     return Refused(Reason.OUTSIDE_HOURS, _next_opening(hours, clocks, now) or now + LOOK_AGAIN)
+
+
+def is_limited(hours: Hours) -> bool:
+    """Whether there is any moment at which these hours keep a phone from ringing."""
+    return bool(hours.weekdays or hours.closed_dates or hours.holidays or hours.jurisdictions)
+
+
+@dataclass(frozen=True)
+class Window:
+    """From when to when a person may be called; `closes_at` None: for at least two weeks."""
+
+    opens_at: datetime
+    closes_at: datetime | None
+
+
+def window_at(hours: Hours, zones: Sequence[str], now: datetime) -> Window | None:
+    """The window that is open at `now`, or else the next one; None if none opens in two weeks."""
+    if not zones or not is_limited(hours):
+        return None if is_limited(hours) or hours.require_timezone else Window(now, None)
+    clocks = [ZoneInfo(zone) for zone in zones]
+    is_open_now = _open_everywhere(hours, clocks, now)
+    opens = now if is_open_now else _next_opening(hours, clocks, now)
+    if opens is None:
+        return None
+    changes = {at for zone in clocks for at in _changes(hours, zone, opens) if at > opens}
+    closed = (at for at in sorted(changes) if not _open_everywhere(hours, clocks, at))
+    return Window(opens, next(closed, None))
+
+
+def spread_over(window: Window, key: bytes, minutes: float) -> datetime:
+    """A moment of its own for each `key` (a lead's id) soon after an opening, always the same.
+
+    So that a thousand leads that wait for nine o'clock do not all come up in its first second. It
+    is never later than half of the window.
+    """
+    most = timedelta(minutes=minutes)
+    if window.closes_at is not None:
+        most = min(most, (window.closes_at - window.opens_at) / 2)
+    share = int.from_bytes(hashlib.blake2b(key, digest_size=4).digest()) / 2**32
+    return window.opens_at + most * share
 
 
 def is_open(hours: Hours, zone: ZoneInfo, at: datetime) -> bool:
@@ -60,6 +105,17 @@ def _openings(hours: Hours, zone: ZoneInfo, now: datetime) -> Iterator[datetime]
             yield from _moments(datetime.combine(on, time(*divmod(start, 60))), zone)
 
 
+def _changes(hours: Hours, zone: ZoneInfo, now: datetime) -> Iterator[datetime]:
+    """Moments around which a zone may close: ends of windows, of days, and changes of the clock."""
+    today = now.astimezone(zone).date()
+    for day in range(_DAYS_AHEAD):
+        on = today + timedelta(days=day)
+        midnight = datetime.combine(on, time())
+        for _, end in _windows(hours, on):
+            yield from _moments(midnight + timedelta(minutes=end), zone)
+        yield from _moments(midnight + timedelta(days=1), zone)
+
+
 def _moments(local: datetime, zone: ZoneInfo) -> Iterator[datetime]:
     """The moments at which a wall clock shows `local`, or first shows something later.
 
@@ -79,9 +135,23 @@ def _windows(hours: Hours, on: date) -> list[tuple[int, int]]:
     """The open minutes of a local day, as (first, first no more)."""
     if on.isoformat() in hours.closed_dates:
         return []
-    if not hours.weekdays:
-        return [(0, 24 * 60)]
-    return [_window(text) for text in hours.weekdays.get(WEEKDAYS[on.weekday()], ())]
+    if any(is_holiday(calendar, on) for calendar in hours.holidays):
+        return []
+    day = WEEKDAYS[on.weekday()]
+    tables = [hours.weekdays, *(JURISDICTIONS[name].weekdays for name in hours.jurisdictions)]
+    windows = [_ALL_DAY]
+    for table in tables:
+        if table:
+            windows = _both(windows, [_window(text) for text in table.get(day, ())])
+    return windows
+
+
+def _both(
+    one: Sequence[tuple[int, int]], other: Sequence[tuple[int, int]]
+) -> list[tuple[int, int]]:
+    """The minutes that are in both."""
+    pairs = ((max(a, c), min(b, d)) for a, b in one for c, d in other)
+    return [(start, end) for start, end in pairs if start < end]
 
 
 @cache

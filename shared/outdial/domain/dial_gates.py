@@ -27,7 +27,11 @@ class Reason(StrEnum):
     LIVE_LIMIT = "live_limit"
     CAMPAIGN_LIVE_LIMIT = "campaign_live_limit"
     NUMBER_BUSY = "number_busy"  # a live call to the same number, lead or branch
+    NUMBER_DAY_LIMIT = "number_day_limit"  # called often enough within 24 hours
+    NUMBER_WEEK_LIMIT = "number_week_limit"
+    RESTING = "resting"  # spoken with some days ago
     NO_CALLER_NUMBER = "no_caller_number"
+    CALLER_NUMBERS_BUSY = "caller_numbers_busy"  # all rest, or have as many calls as they may
     NO_MEDIA_SLOT = "no_media_slot"
 
 

@@ -4,7 +4,8 @@ The only file that imports `phonenumbers`.
 """
 
 import re
-from functools import cache
+from collections.abc import Iterable
+from functools import cache, lru_cache
 from zoneinfo import ZoneInfo
 
 import phonenumbers
@@ -40,9 +41,21 @@ def parse_phone(text: str, region: str | None = None) -> str:
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
+@lru_cache(maxsize=10_000)
 def country_of(phone: str) -> str | None:
     """The country (ISO 3166, `US`) of an E.164 number; None if it belongs to none."""
     return phonenumbers.region_code_for_number(phonenumbers.parse(phone))
+
+
+@lru_cache(maxsize=10_000)
+def area_of(phone: str) -> str | None:
+    """The area code of an E.164 number, with its country's code (`1202`); None if it has none."""
+    if phone.startswith(_NANP):
+        return phone[1:5]
+    number = phonenumbers.parse(phone)
+    length = phonenumbers.length_of_geographical_area_code(number)
+    national = phonenumbers.national_significant_number(number)
+    return f"{number.country_code}{national[:length]}" if length else None
 
 
 def zones_of(phone: str, own_zone: str | None = None) -> tuple[str, ...]:
@@ -54,11 +67,21 @@ def zones_of(phone: str, own_zone: str | None = None) -> tuple[str, ...]:
     """
     if own_zone is not None:
         return (own_zone,)
-    number = phonenumbers.parse(phone)
+    if phone.startswith(_NANP):
+        return _north_american_zones(phone[:8])
+    return _known(phone_zones.time_zones_for_number(phonenumbers.parse(phone)))
+
+
+@lru_cache(maxsize=100_000)
+def _north_american_zones(exchange: str) -> tuple[str, ...]:
+    """The data knows no more of a number than its exchange (`+1423555`)."""
+    number = phonenumbers.parse(f"{exchange}0000")
     zones = set(phone_zones.time_zones_for_number(number))
-    if phone.startswith(_NANP) and len(zones) == 1:
-        zones |= _area_zones(phone[1:5])
-    return tuple(sorted(zones - {_UNKNOWN}))
+    return _known(zones | _area_zones(exchange[1:5]))
+
+
+def _known(zones: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted({zone for zone in zones if zone != _UNKNOWN}))
 
 
 @cache

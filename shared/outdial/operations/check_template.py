@@ -11,6 +11,8 @@ from jsonschema.exceptions import SchemaError
 from outdial.domain.call_outcome import Outcome
 from outdial.domain.call_template import CallTemplate, Hours, Retry
 from outdial.domain.errors import FieldProblem
+from outdial.domain.holidays import CALENDARS
+from outdial.domain.jurisdictions import JURISDICTIONS
 from outdial.domain.placeholders import malformed_in, texts_of
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -60,6 +62,9 @@ def _numbers(t: CallTemplate) -> Iterator[FieldProblem]:
         ("retry.per_contact", t.retry.per_contact, 1, 50),
         ("retry.window_hours", t.retry.window_hours, 0.01, 24 * 365),
         ("retry.max_callback_days", t.retry.max_callback_days, 1, 365),
+        ("limits.attempts_per_day", t.limits.attempts_per_day, 1, 100),
+        ("limits.attempts_per_week", t.limits.attempts_per_week, 1, 500),
+        ("limits.rest_days_after_conversation", t.limits.rest_days_after_conversation, 0, 365),
     ]
     cooldowns = vars(t.retry.cooldowns).items()
     ranges += [(f"retry.cooldowns.{name}", seconds, 0, 30 * 86400) for name, seconds in cooldowns]
@@ -107,6 +112,15 @@ def hours_problems(hours: Hours) -> Iterator[FieldProblem]:
             date.fromisoformat(day)
         except ValueError:
             yield FieldProblem(f"hours.closed_dates.{number}", "must be a date like 2026-12-25")
+    for path, names, known in (
+        ("hours.holidays", hours.holidays, sorted(CALENDARS)),
+        ("hours.jurisdictions", hours.jurisdictions, sorted(JURISDICTIONS)),
+    ):
+        for number, name in enumerate(names):
+            if name not in known:
+                yield FieldProblem(f"{path}.{number}", f"must be one of {', '.join(known)}")
+    if not 0 <= hours.spread_minutes <= 240:
+        yield FieldProblem("hours.spread_minutes", "must be between 0 and 240")
 
 
 def _is_window(window: str) -> bool:

@@ -1,0 +1,76 @@
+"""Calling rules of some places, as data: hours, and limits for each number called.
+
+This is no legal advice. A template or campaign opts in by name (`hours.jurisdictions`); the rules
+then hold for every call of it, whoever is called, and where several are named the strictest of each
+kind holds. What a law says about consent, identification, do-not-call lists or abandoned calls is
+not here. The sources were read in 2026; laws change.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from outdial.domain.call_template import Limits
+
+_WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+@dataclass(frozen=True)
+class Jurisdiction:
+    """When somebody may be called there, in their own time, and how often."""
+
+    title: str
+    weekdays: dict[str, tuple[str, ...]]
+    sources: tuple[str, ...]
+    limits: Limits = field(default_factory=Limits)
+
+
+def _daily(window: str) -> dict[str, tuple[str, ...]]:
+    return dict.fromkeys(_WEEK, (window,))
+
+
+JURISDICTIONS: dict[str, Jurisdiction] = {
+    "us-federal": Jurisdiction(
+        "United States, TCPA: 8:00 to 21:00 where the person called is",
+        _daily("08:00-21:00"),
+        ("47 CFR 64.1200(c)(1)",),
+    ),
+    "us-fl": Jurisdiction(
+        "Florida: 8:00 to 20:00, three calls within 24 hours",
+        _daily("08:00-20:00"),
+        ("Florida Statutes 501.616(6)(a) and (b); 501.059",),
+        Limits(attempts_per_day=3),
+    ),
+    "us-ok": Jurisdiction(
+        "Oklahoma: 8:00 to 20:00, three calls within 24 hours",
+        _daily("08:00-20:00"),
+        ("Telephone Solicitation Act of 2022 (HB 3168), 15 O.S. 775C.4",),
+        Limits(attempts_per_day=3),
+    ),
+    "us-wa": Jurisdiction(
+        "Washington: 8:00 to 20:00",
+        _daily("08:00-20:00"),
+        ("RCW 80.36.390 as amended by HB 1497 (2022)", "RCW 19.158.040(2)"),
+    ),
+    "us-reg-f": Jurisdiction(
+        "United States, debt collection: seven calls within seven days, then seven days of rest "
+        "after a conversation, 8:00 to 21:00",
+        _daily("08:00-21:00"),
+        ("12 CFR 1006.14(b)(2)", "12 CFR 1006.6(b)(1)(i)"),
+        Limits(attempts_per_week=7, rest_days_after_conversation=7),
+    ),
+    "uk": Jurisdiction(
+        "United Kingdom: 8:00 to 21:00, on Saturdays and Sundays from 9:00",
+        _daily("08:00-21:00") | dict.fromkeys(("sat", "sun"), ("09:00-21:00",)),
+        (
+            "Ofcom, Persistent misuse: a statement of Ofcom's general policy (in force from 1 "
+            "March 2017), names no hours",
+            "the hours are those of the Direct Marketing Association's Code of Practice, 21.41",
+        ),
+    ),
+}
+"""By the name that `hours.jurisdictions` gives."""
+
+
+def limits_of(names: Iterable[str]) -> list[Limits]:
+    """The limits that come with these jurisdictions."""
+    return [JURISDICTIONS[name].limits for name in names]
