@@ -44,6 +44,7 @@ class Child:
 
     def __init__(self, spec: ChildSpec) -> None:
         self.spec = spec
+        self._asked = False
         spec.log.parent.mkdir(parents=True, exist_ok=True)
         with spec.log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -103,7 +104,10 @@ class Child:
         return f"Its log, {self.spec.log}, ends with:\n" + "".join(f"  | {line}" for line in lines)
 
     def signal_stop(self) -> None:
-        """Ask it to stop, without waiting."""
+        """Ask it to stop, once, without waiting: Celery takes a second time for haste."""
+        if self._asked:
+            return
+        self._asked = True
         with suppress(ProcessLookupError):
             self._process.send_signal(self.spec.stop_signal)
 
