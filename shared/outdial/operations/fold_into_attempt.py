@@ -32,7 +32,7 @@ def write_folded(attempt: Attempt, folded: Folded, now: datetime, *, ends: bool)
     """
     before = _grounds(attempt)
     for name in _TIMES:
-        setattr(attempt, name, getattr(attempt, name) or getattr(folded, name))
+        setattr(attempt, name, getattr(folded, name) or getattr(attempt, name))
     attempt.facts = facts_as_json(folded.facts)
     if ends or attempt.state == AttemptState.ENDED:
         _end(attempt, folded, now)
@@ -45,7 +45,7 @@ def _end(attempt: Attempt, folded: Folded, now: datetime) -> None:
     end_reason = folded.end_reason or EndReason(attempt.end_reason or EndReason.CARRIER)
     stop_reason = StopReason(attempt.stop_reason) if attempt.stop_reason else None
     attempt.state = AttemptState.ENDED
-    attempt.ended_at = attempt.ended_at or folded.ended_at or now
+    attempt.ended_at = folded.ended_at or attempt.ended_at or now
     attempt.end_reason = end_reason
     attempt.spent = bool(attempt.spent) or is_spent(end_reason, folded.facts.error_code)
     attempt.outcome = outcome_of(folded.facts, Plan(attempt.plan), stop_reason, end_reason)
