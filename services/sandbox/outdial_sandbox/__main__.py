@@ -1,8 +1,15 @@
-"""`python -m outdial_sandbox carrier | providers`: the two processes of the sandbox."""
+"""`python -m outdial_sandbox carrier | providers`: the two processes of the sandbox.
+
+`carrier` is Twilio and the telephone network, `providers` are Deepgram and Groq. They are apart
+because recognition holds Python's lock for longer than the carrier's 20 ms.
+"""
 
 import argparse
+import importlib
 import logging
 import sys
+
+_PROCESSES = ("carrier", "providers")
 
 
 def main() -> int:
@@ -10,41 +17,25 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     which = sys.argv[1] if len(sys.argv) > 1 else ""
-    if which == "carrier":
-        return _carrier(sys.argv[2:])
-    if which == "providers":
-        return _providers(sys.argv[2:])
-    print("usage: python -m outdial_sandbox {carrier,providers} [--help]", file=sys.stderr)
-    return 0 if which in ("-h", "--help") else 2
+    if which not in _PROCESSES:
+        asked = which in ("-h", "--help")
+        usage = f"usage: python -m outdial_sandbox {{{','.join(_PROCESSES)}}} [--help]"
+        print(usage, file=sys.stdout if asked else sys.stderr)
+        return 0 if asked else 2
+    return _run(which, sys.argv[2:])
 
 
-def _carrier(arguments: list[str]) -> int:
-    """Twilio and the telephone network."""
-    from outdial_sandbox.carrier import command  # each process loads its own half only
-
-    parser = argparse.ArgumentParser("python -m outdial_sandbox carrier")
+def _run(which: str, arguments: list[str]) -> int:
+    """Each process loads its own half only."""
+    command = importlib.import_module(f"outdial_sandbox.{which}.command")
+    parser = argparse.ArgumentParser(f"python -m outdial_sandbox {which}")
     command.add_arguments(parser)
     try:
         command.run(parser.parse_args(arguments))
     except ValueError as error:
         parser.error(str(error))
     except KeyboardInterrupt:
-        return 0
-    return 0
-
-
-def _providers(arguments: list[str]) -> int:
-    """Deepgram and Groq."""
-    from outdial_sandbox.providers import command
-
-    parser = argparse.ArgumentParser("python -m outdial_sandbox providers")
-    command.add_arguments(parser)
-    try:
-        command.run(parser.parse_args(arguments))
-    except ValueError as error:
-        parser.error(str(error))
-    except KeyboardInterrupt:
-        return 0
+        pass  # Ctrl-C is how one stops it
     return 0
 
 

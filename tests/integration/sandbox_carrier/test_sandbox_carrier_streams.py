@@ -1,5 +1,6 @@
 """Media streams as a bot sees them, and what the person hears of it."""
 
+import asyncio
 import base64
 from itertools import pairwise
 
@@ -8,6 +9,7 @@ import pytest
 from carrier_world import ACCOUNT, ANYONE, TOKEN, Bot, Carrier, Customer, Somebody, noise, tone
 from outdial_sandbox.carrier import mulaw
 from twilio.request_validator import RequestValidator
+from websockets.asyncio.server import ServerConnection, serve
 
 pytestmark = pytest.mark.integration
 
@@ -250,3 +252,21 @@ async def test_wss_to_this_machine_is_met_in_plain_but_signed_as_written(
     signature = socket.headers["x-twilio-signature"]
     assert RequestValidator(TOKEN).validate(f"{url}/ws", {}, signature)
     await socket.connection.close()
+
+
+async def test_a_bot_that_stopped_reading_does_not_hold_the_call(carrier: Carrier) -> None:
+    opened = asyncio.Event()
+    over = asyncio.Event()
+
+    async def frozen(_connection: ServerConnection) -> None:
+        opened.set()
+        await over.wait()
+
+    async with serve(frozen, "127.0.0.1", 0, max_queue=1, close_timeout=0.1) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        call = await carrier.call(twiml=stream(f"ws://127.0.0.1:{port}"))
+        await opened.wait()
+        await carrier.sdk(lambda client: client.calls(call.sid).update(status="completed"))
+        entry = await carrier.over(call.sid)
+        assert entry["streams"][0]["ended_by"] == "caller"
+        over.set()

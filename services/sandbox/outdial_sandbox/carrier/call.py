@@ -18,6 +18,8 @@ Status = Literal[
 ]
 EndedBy = Literal["person", "caller", "carrier"]
 
+_MOST_PROBLEMS = 200
+
 FINAL = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
 
 
@@ -90,8 +92,9 @@ class Call:
         self.move(end.status)
 
     def problem(self, code: int, message: str) -> None:
-        """What Twilio's debugger would show."""
-        self.problems.append({"at": time.time(), "code": code, "message": message})
+        """What Twilio's debugger would show. A bot that talks nonsense does not fill the memory."""
+        if len(self.problems) < _MOST_PROBLEMS:
+            self.problems.append({"at": time.time(), "code": code, "message": message})
 
     def _note(self, status: str, at: float) -> None:
         self.updated_at = at

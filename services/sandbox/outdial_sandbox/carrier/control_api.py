@@ -47,9 +47,13 @@ class ControlApi:
         found = {"about": TABLE[ending].about, "key": later.key, **_plain(later.answer)}
         return found | ({"first": first.key} if first.key != later.key else {})
 
-    async def ledger(self, _request: Request) -> Response:
-        """What happened."""
-        return JSONResponse(self._exchange.ledger.content())
+    async def ledger(self, request: Request) -> Response:
+        """What happened; `?since=` (epoch seconds) leaves out what was posted before."""
+        try:
+            since = float(request.query_params.get("since", "0"))
+        except ValueError:
+            return JSONResponse({"error": "since is a time in epoch seconds"}, status_code=422)
+        return JSONResponse(self._exchange.ledger.content(since))
 
     async def clear_ledger(self, _request: Request) -> Response:
         """Forget ended calls, and that their numbers were ever called."""

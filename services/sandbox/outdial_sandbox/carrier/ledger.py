@@ -45,16 +45,18 @@ class Ledger:
         self._ended.clear()
         self._calls_to.clear()
 
-    def content(self) -> dict[str, Any]:
-        """All of it, oldest first, as JSON."""
+    def content(self, since: float = 0.0) -> dict[str, Any]:
+        """All of it that was posted `since`, oldest first, as JSON."""
         # The last webhooks of a call are answered after its end.
         calls = [entry | {"webhooks": log.entries()} for entry, log in self._ended]
         calls += [call_entry(call) for call in self._live.values()]
+        calls = [call for call in calls if call["posted_at"] >= since]
         calls.sort(key=lambda call: float(call["posted_at"]))
+        posts = [post for post in self._posts if post["at"] >= since]
         return {
             "calls": calls,
-            "posts": list(self._posts),
-            "refused": [post for post in self._posts if post["result"] != "accepted"],
+            "posts": posts,
+            "refused": [post for post in posts if post["result"] != "accepted"],
             "overlapping": overlapping(calls),
         }
 

@@ -96,7 +96,7 @@ class MediaStream:
         on_problem: Problem,
     ) -> None:
         self.record = record
-        self.finished: asyncio.Task[None] | None = None  # sends what waits, then closes
+        self.closing: asyncio.Task[None] | None = None  # sends what waits, then closes
         self._call_sid, self._account_sid = call_sid, account_sid
         self._auth_token = auth_token
         self._parameters = parameters
@@ -145,7 +145,7 @@ class MediaStream:
         self.record.started_at = time.time()
         self._send({"event": "connected", "protocol": "Call", "version": "1.0.0"})
         self._send(self._start(), numbered=True)
-        self.finished = asyncio.create_task(self._forward(socket))
+        forwarding = asyncio.create_task(self._forward(socket))
         audio.play(self._buffer)
         audio.listen(self._said)
         try:
@@ -156,6 +156,7 @@ class MediaStream:
             self.record.ended_at = time.time()
             self._send(self._stop(), numbered=True)
             self._outgoing.put_nowait(None)
+            self.closing = asyncio.create_task(_closed(socket, forwarding))
 
     async def _receive(self, socket: ClientConnection) -> None:
         with contextlib.suppress(ConnectionClosed):
@@ -167,7 +168,6 @@ class MediaStream:
         with contextlib.suppress(ConnectionClosed, OSError):
             while (text := await self._outgoing.get()) is not None:
                 await socket.send(text)
-        await socket.close()
 
     def _take(self, text: str | bytes) -> None:
         try:
@@ -234,3 +234,13 @@ class MediaStream:
             self._sequence += 1
             message = {**message, "sequenceNumber": str(self._sequence)}
         self._outgoing.put_nowait(json.dumps(message))
+
+
+async def _closed(socket: ClientConnection, forwarding: asyncio.Task[None]) -> None:
+    """Let the rest go out and close; a bot that does not read any more is cut off."""
+    await asyncio.wait({forwarding}, timeout=CLOSE_SECONDS)
+    if forwarding.done():
+        await socket.close()
+    else:
+        forwarding.cancel()
+        socket.transport.abort()

@@ -1,6 +1,7 @@
 """Samples for <Say> and <Play>."""
 
 import asyncio
+import contextlib
 import io
 import wave
 
@@ -21,10 +22,14 @@ async def spoken(text: str, language: str = "en-US") -> Frame:
     """`text` as speech; a language that the voices do not know is spoken in English."""
     if not text:
         return np.zeros(0, np.int16)
-    try:
-        return await asyncio.to_thread(synthesise, text, language.lower())
-    except VoiceError:
-        return await asyncio.to_thread(synthesise, text)
+    return await asyncio.to_thread(_spoken, text, language.lower())
+
+
+def _spoken(text: str, language: str) -> Frame:
+    for voice in (language, language.partition("-")[0]):
+        with contextlib.suppress(VoiceError):
+            return synthesise(text, voice)
+    return synthesise(text)
 
 
 def read_audio(data: bytes, content_type: str) -> Frame:

@@ -63,6 +63,7 @@ class Interpreter:
 
     async def run(self, source: Source) -> EndedBy:
         """Execute from `source` to the end. Returns who ended the call."""
+        self.connected = None
         for _ in range(_MAX_FALLBACKS):
             try:
                 await self._follow(source)
@@ -210,8 +211,8 @@ class Interpreter:
             await stream.run(socket, self._audio)
             self._call.problem(31921, "the stream was closed by the application")
         finally:
-            if stream.finished is not None:
-                self._network.keep(stream.finished)
+            if stream.closing is not None:
+                self._network.keep(stream.closing)
             self._tell(status, record, "stream-stopped")
         self.connected = None
         return True
