@@ -29,9 +29,9 @@ KeyHeader = Annotated[
     Header(
         alias="Idempotency-Key",
         min_length=1,
-        max_length=200,
-        pattern=r"^[\x21-\x7e]+$",
-        description="Any text of your own, up to 200 characters: sent again within seven days "
+        max_length=255,
+        pattern=r"^[\x20-\x7e]+$",
+        description="Any text of your own, up to 255 characters: sent again within seven days "
         "with the same request, it is done once and answered the same.",
         examples=["order-4711-call-1"],
     ),

@@ -20,7 +20,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
         "contact_number",
     ),
     "name": ("full_name", "contact_name", "customer_name", "contact"),
-    "timezone": ("time_zone", "tz", "iana_timezone"),
+    "timezone": ("tz", "iana_timezone"),
     "external_id": ("id", "lead_id", "reference", "ref", "record_id", "crm_id"),
     "not_before": ("call_after", "earliest", "start_at"),
     "expires_at": ("call_before", "latest", "expiry", "expires", "deadline"),

@@ -237,7 +237,7 @@ class TestOnce:
         second = await api.post("/v1/calls", json={"to_number": PHONE}, headers=key)
         assert second.json()["id"] != first.json()["id"]
 
-    @pytest.mark.parametrize("key", ["", "x" * 201, "two words"])
+    @pytest.mark.parametrize("key", ["", "x" * 256, "caf\xe9"])
     async def test_keys_that_are_none(self, api: httpx.AsyncClient, key: str) -> None:
         headers = {"Idempotency-Key": key}
         answer = await api.post("/v1/calls", json={"to_number": PHONE}, headers=headers)

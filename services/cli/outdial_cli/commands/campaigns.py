@@ -178,4 +178,6 @@ def _key_of(campaign: str, file: Path) -> str:
             digest = hashlib.file_digest(opened, "sha256").hexdigest()
     except OSError as error:
         raise CommandFailedError(f"{file}: {error.strerror}. Give the path of a file.") from None
-    return f"import-{campaign}-{digest[:32]}"
+    # A header holds ASCII only, and a campaign may be called anything.
+    into = hashlib.sha256(campaign.encode()).hexdigest()
+    return f"import-{into[:16]}-{digest[:32]}"
