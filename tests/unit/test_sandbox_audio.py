@@ -1,5 +1,6 @@
 """The carrier's audio: mu-law, playback and marks, machine detection, timing."""
 
+import asyncio
 import warnings
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from outdial_sandbox.carrier import mulaw
 from outdial_sandbox.carrier.call_request import DetectionRequest
 from outdial_sandbox.carrier.machine_detection import MachineDetector
+from outdial_sandbox.carrier.pacer import Pacer, Schedule
 from outdial_sandbox.carrier.playback import MOST_BUFFERED_BYTES, StreamBuffer
 from outdial_sandbox.carrier.speech_timing import BotSpeech, Segment, voice_to_voice
 from outdial_sandbox.carrier.tones import keys, listen
@@ -211,3 +213,32 @@ GREETING = Segment(0.1, 3.0)
 )
 def test_voice_to_voice(words: list[Utterance], bot: list[Segment], waits: list[float]) -> None:
     assert voice_to_voice(words, bot) == pytest.approx(waits)
+
+
+def test_frames_keep_to_one_schedule() -> None:
+    schedule = Schedule(began=100.0)
+    now, made, at_once = 100.0, 0, []
+    late = {200: 0.5}  # a stall of half a second
+    for step in range(400):
+        now += schedule.wait(now) + 0.003 + late.get(step, 0.0)  # every wake-up is a little late
+        at_once.append(schedule.due(now))
+        made += at_once[-1]
+    assert made == int((now - 100.0) / 0.02)  # nothing was lost, nothing drifted
+    assert max(at_once) == 3  # and the stall was not made up for in one burst
+
+
+async def test_a_line_that_fails_does_not_silence_the_others() -> None:
+    pacer = Pacer()
+    heard = asyncio.Event()
+
+    def broken() -> None:
+        raise ValueError("broken")
+
+    pacer.add(broken)
+    key = pacer.add(heard.set)
+    async with asyncio.timeout(10):
+        await heard.wait()
+        heard.clear()
+        await heard.wait()
+    pacer.remove(key)
+    await pacer.close()

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable
 
 FRAME_SECONDS = 0.02
@@ -11,14 +12,33 @@ _MOST_AT_ONCE = 3
 logger = logging.getLogger(__name__)
 
 
+class Schedule:
+    """Which frames are due: frame n belongs to `began` + n * 20 ms, however late it is made."""
+
+    def __init__(self, began: float) -> None:
+        self._began = began
+        self._made = 0
+
+    def due(self, now: float) -> int:
+        """How many frames to make now; they count as made."""
+        wanted = min(self._frames(now) - self._made, _MOST_AT_ONCE)
+        self._made += wanted
+        return wanted
+
+    def wait(self, now: float) -> float:
+        """Seconds until the next frame's moment."""
+        return self._began + (self._frames(now) + 1) * FRAME_SECONDS - now
+
+    def _frames(self, now: float) -> int:
+        return math.floor((now - self._began) / FRAME_SECONDS + 1e-9)
+
+
 class Pacer:
     """Calls `tick` of every line each 20 ms. Late ticks are made up for, so nothing drifts."""
 
     def __init__(self) -> None:
         self._lines: dict[int, Callable[[], None]] = {}
         self._task: asyncio.Task[None] | None = None
-        self._made = 0
-        self._began = 0.0
 
     def add(self, tick: Callable[[], None]) -> int:
         """From now on call `tick`; the number returned removes it."""
@@ -42,19 +62,14 @@ class Pacer:
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
-        self._began, self._made = loop.time(), 0
+        schedule = Schedule(loop.time())
         while self._lines:
-            due = int((loop.time() - self._began) / FRAME_SECONDS) - self._made
-            for _ in range(min(due, _MOST_AT_ONCE)):
+            for _ in range(schedule.due(loop.time())):
                 self._tick()
-            at = (
-                self._began + (int((loop.time() - self._began) / FRAME_SECONDS) + 1) * FRAME_SECONDS
-            )
-            await asyncio.sleep(max(at - loop.time(), 0.001))
+            await asyncio.sleep(max(schedule.wait(loop.time()), 0.001))
         self._task = None
 
     def _tick(self) -> None:
-        self._made += 1
         for key, tick in list(self._lines.items()):
             if key in self._lines:
                 try:

@@ -49,7 +49,6 @@ def call_resource(call: Call, config: CarrierConfig) -> dict[str, Any]:
         "price_unit": "USD",
         "direction": "outbound-api",
         "answered_by": call.answered_by,
-        "annotation": None,
         "api_version": "2010-04-01",
         "forwarded_from": None,
         "group_sid": None,
