@@ -134,7 +134,7 @@ async def cancel_campaign(runtime: Runtime, campaign_id: uuid.UUID, live: LiveCa
 
     Two transactions: whoever decides on a lead shares the campaign's row meanwhile, and so either
     sees that it is canceled, or is seen by `end_waiting_leads`. A crash between them is mended by
-    `finish_canceled_campaigns`.
+    `finish_canceled_leads`.
 
     Raises:
         Conflict: it is one of our own (`_calls:...`).

@@ -101,6 +101,9 @@ async def _write(
     session: AsyncSession, target: Target, batch: Sequence[_Checked], ids: RequestIds
 ) -> list[ItemResult]:
     await locks.lock_import(session, target.campaign_id)
+    campaign = await campaigns.share(session, target.campaign_id)
+    if campaign is None or campaign.status == "canceled":
+        raise Conflict("The campaign was canceled while its leads were being imported.")
     new = [lead for _, lead in batch if isinstance(lead, NewLead)]
     taken = await leads.ids_by_external_id(
         session, target.campaign_id, [lead.external_id for lead in new if lead.external_id]

@@ -12,6 +12,7 @@ from outdial.observability.metrics import MENDED, SWEEP_FAILURES
 from outdial.operations.ask_silent_attempts import ask_silent_attempts
 from outdial.operations.end_stopped_calls import end_stopped_calls
 from outdial.operations.finish_canceled_leads import finish_canceled_leads
+from outdial.operations.forget_old_requests import forget_old_requests
 from outdial.operations.mark_unknown_attempts import mark_unknown_attempts
 from outdial.operations.mend_lead_pointers import mend_lead_pointers
 from outdial.operations.rebuild_reservations import rebuild_reservations
@@ -38,6 +39,7 @@ SWEEPS: tuple[Sweep, ...] = (
     mark_unknown_attempts,
     republish_hints,
     release_leaked_slots,
+    forget_old_requests,
     end_stopped_calls,
     reconcile_unknown_attempts,
     ask_silent_attempts,

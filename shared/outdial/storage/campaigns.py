@@ -95,11 +95,3 @@ async def share(session: AsyncSession, campaign_id: uuid.UUID) -> Campaign | Non
     return await session.get(
         Campaign, campaign_id, with_for_update={"read": True}, populate_existing=True
     )
-
-
-async def canceled_with_waiting_leads(session: AsyncSession) -> list[uuid.UUID]:
-    """Canceled campaigns in which leads wait all the same."""
-    waiting = exists().where(Lead.campaign_id == Campaign.id, IS_DUE)
-    return list(
-        await session.scalars(select(Campaign.id).where(Campaign.status == "canceled", waiting))
-    )

@@ -239,7 +239,7 @@ class TestOnce:
 
     @pytest.mark.parametrize("key", ["", "x" * 256, "caf\xe9"])
     async def test_keys_that_are_none(self, api: httpx.AsyncClient, key: str) -> None:
-        headers = {"Idempotency-Key": key}
+        headers = [(b"Idempotency-Key", key.encode("latin-1"))]
         answer = await api.post("/v1/calls", json={"to_number": PHONE}, headers=headers)
         assert answer.status_code == 422
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from outdial.operations.finish_canceled_campaigns import finish_canceled_campaigns
+from outdial.operations.finish_canceled_leads import finish_canceled_leads
 from outdial.operations.runtime import Runtime
 from sqlalchemy import text
 
@@ -129,8 +129,8 @@ async def test_a_cancel_that_died_half_way_is_mended(
     await import_leads(api)
     async with stores.sessions.begin() as session:
         await session.execute(text("UPDATE campaigns SET status = 'canceled'"))
-    assert await finish_canceled_campaigns(stores) == 5
-    assert await finish_canceled_campaigns(stores) == 0
+    assert await finish_canceled_leads(stores) == 5
+    assert await finish_canceled_leads(stores) == 0
     found = (await api.get("/v1/campaigns/autumn")).json()
     assert found["leads"]["outcomes"] == {"canceled": 5}
 
