@@ -78,6 +78,25 @@ class Settings(BaseSettings):
     calls_per_second: float = Field(default=1.0, gt=0, validation_alias="OUTDIAL_CALLS_PER_SECOND")
     max_live_calls: int = Field(default=100, ge=1, validation_alias="OUTDIAL_MAX_LIVE_CALLS")
 
+    # How often one number may be called, by all campaigns together; 0: no limit.
+    max_attempts_per_day: int = Field(
+        default=10, ge=0, validation_alias="OUTDIAL_MAX_ATTEMPTS_PER_DAY"
+    )
+    max_attempts_per_week: int = Field(
+        default=30, ge=0, validation_alias="OUTDIAL_MAX_ATTEMPTS_PER_WEEK"
+    )
+    rest_days_after_conversation: float = Field(
+        default=0, ge=0, validation_alias="OUTDIAL_REST_DAYS_AFTER_CONVERSATION"
+    )
+
+    # The numbers that calls come from.
+    max_live_per_caller_number: int = Field(
+        default=0, ge=0, validation_alias="OUTDIAL_MAX_LIVE_PER_CALLER_NUMBER"
+    )
+    caller_number_rest_seconds: float = Field(
+        default=0, ge=0, validation_alias="OUTDIAL_CALLER_NUMBER_REST_SECONDS"
+    )
+
     # Numbers that fit together (docs/architecture.md, "Times"): start refuses a set that does not.
     claim_lease_seconds: Seconds = Field(default=30, validation_alias="OUTDIAL_CLAIM_LEASE_SECONDS")
     post_timeout_seconds: Seconds = Field(

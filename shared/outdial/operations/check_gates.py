@@ -5,49 +5,68 @@ The claim asks them, and asks them again for each attempt at the last moment bef
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
-
-from pydantic import TypeAdapter
 
 from outdial.domain import calling_hours, dial_gates
-from outdial.domain.call_template import CallTemplate, Hours
-from outdial.domain.dial_gates import Verdict
-from outdial.domain.limits import LiveCalls, within_live_limits
+from outdial.domain.dial_gates import Reason, Refused, Verdict
+from outdial.domain.lead_state import ScheduledBy
+from outdial.domain.limits import LiveCalls, NumberPast, within_live_limits, within_number_limits
 from outdial.domain.phone_number import zones_of
+from outdial.operations.calling_rules import CallingRules
 from outdial.storage.tables import Campaign, Contact, Lead
-
-_HOURS: TypeAdapter[Hours] = TypeAdapter(Hours)
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A lead, the contact whose turn it is, and what both belong to."""
+    """A lead, the contact whose turn it is, and the rules that its campaign calls by."""
 
     lead: Lead
     contact: Contact
     campaign: Campaign
-    template: CallTemplate
+    rules: CallingRules
 
 
 def check_gates(
-    candidate: Candidate, *, suppressed: bool | None, live: LiveCalls, now: datetime
+    candidate: Candidate,
+    *,
+    suppressed: bool | None,
+    past: NumberPast | None,
+    live: LiveCalls,
+    now: datetime,
 ) -> Verdict:
-    """The first gate that is closed, or `Allowed`. `live` does not count this call itself."""
-    lead, contact = candidate.lead, candidate.contact
+    """The first gate that is closed, or `Allowed`.
+
+    `live` does not count this call itself. None for `suppressed` or `past` (nobody could say)
+    closes the gate.
+    """
+    lead = candidate.lead
     return dial_gates.first_refusal(
         dial_gates.within_life(lead.not_before, lead.expires_at, now),
         dial_gates.campaign_runs(candidate.campaign.status, now),
         dial_gates.not_held(lead.held_at, now),
         dial_gates.not_suppressed(suppressed, now),
-        calling_hours.allowed(
-            hours_of(candidate.campaign.hours, candidate.template),
-            zones_of(contact.phone, contact.timezone),
+        within_hours(candidate, now),
+        within_number_limits(
+            candidate.rules.limits,
+            past,
             now,
+            asked_for=lead.scheduled_by == ScheduledBy.PERSON,
         ),
         within_live_limits(live, now),
     )
 
 
-def hours_of(own: dict[str, Any] | None, template: CallTemplate) -> Hours:
-    """The campaign's own hours if it set some, else its template's."""
-    return template.hours if own is None else _HOURS.validate_python(own)
+def within_hours(candidate: Candidate, now: datetime) -> Verdict:
+    """The hours of every zone in which the phone may ring are open.
+
+    Who waits for an opening comes up some minutes after it, each lead at a moment of its own.
+    """
+    hours = candidate.rules.hours
+    zones = zones_of(candidate.contact.phone, candidate.contact.timezone)
+    verdict = calling_hours.allowed(hours, zones, now)
+    if not isinstance(verdict, Refused) or verdict.reason is not Reason.OUTSIDE_HOURS:
+        return verdict
+    window = calling_hours.window_at(hours, zones, verdict.not_before)
+    if window is None:
+        return verdict
+    at = calling_hours.spread_over(window, candidate.lead.id.bytes, hours.spread_minutes)
+    return Refused(verdict.reason, at)

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from outdial.domain.fair_shares import Wish, fair_shares
 from outdial.observability.metrics import CLAIMED, DISPATCH_SECONDS, REFUSED
+from outdial.operations.caller_number import CallerPool
 from outdial.operations.claim_round import Claim, ClaimRound
 from outdial.operations.pace import attempts_ahead, chunk_size
 from outdial.operations.rebuild_reservations import rebuild_reservations
@@ -84,7 +85,8 @@ async def _claim(
         runtime.settings.max_live_calls - sum(live.values()),
         *([] if slots is None else [slots]),
     )
-    claim_round = ClaimRound(runtime, session, await database_now(session), live)
+    callers = await CallerPool.read(session, runtime.settings)
+    claim_round = ClaimRound(runtime, session, await database_now(session), live, callers)
     waiting = await campaigns.with_due_leads(session) if room > 0 else []
     random.shuffle(waiting)  # where all have as many calls, nobody is always first
     for _ in range(MOST_ROUNDS):
@@ -93,6 +95,7 @@ async def _claim(
         claims, waiting = await _one_round(claim_round, waiting, room)
         room = 0 if claim_round.out_of_slots else room - len(claims)
         report.claimed += await _write(session, claim_round, claims)
+    await callers.write(session)
     report.refused, report.finished = dict(claim_round.refused), claim_round.finished
     return claim_round.leftover
 

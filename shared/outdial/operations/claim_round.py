@@ -1,34 +1,30 @@
 """One campaign's due leads, looked at one by one: claimed, refused or finished."""
 
-import random
 import uuid
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from outdial.domain.call_outcome import Outcome
-from outdial.domain.call_template import CallTemplate
 from outdial.domain.dial_gates import SOON, Reason, Refused
 from outdial.domain.lead_state import LeadState
-from outdial.domain.limits import LiveCalls
+from outdial.domain.limits import LiveCalls, NumberPast, looks_back
 from outdial.domain.retry_policy import LeadView, NextContact, pass_over
-from outdial.operations.caller_number import choose_caller_number
+from outdial.operations.caller_number import CallerPool
+from outdial.operations.calling_rules import CallingRules, rules_of
 from outdial.operations.check_gates import Candidate, check_gates
 from outdial.operations.parse_template import template_of
 from outdial.operations.runtime import Runtime
 from outdial.routing.slot_reservation import Slot, reserve
-from outdial.storage import attempts, leads, suppressions, templates
+from outdial.storage import attempts, leads, number_history, suppressions, templates
 from outdial.storage.ids import new_id
 from outdial.storage.tables import Campaign, Contact, Lead
 
 LOOK_AT_LEAST = 50
 """Leads read at a time; a campaign whose leads are refused must not take a query for each."""
-
-SPREAD = timedelta(minutes=10)
-"""Leads that wait for the same opening do not all start in its first second."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +46,9 @@ class _Batch:
 
     leads: Sequence[Lead]
     contacts: Mapping[uuid.UUID, list[Contact]]
-    templates: Mapping[uuid.UUID, CallTemplate]
+    rules: Mapping[uuid.UUID, CallingRules]  # by template
     suppressed: set[str]
+    pasts: Mapping[str, NumberPast]
     busy_phones: set[str]
     busy_branches: set[str]
 
@@ -65,11 +62,13 @@ class ClaimRound:
         session: AsyncSession,
         now: datetime,
         live: Mapping[uuid.UUID | None, int],
+        callers: CallerPool,
     ) -> None:
         self._runtime = runtime
         self._session = session
         self._now = now
         self.live = dict(live)
+        self._callers = callers
         self.refused: Counter[str] = Counter()
         self.finished = 0
         self.out_of_slots = False
@@ -84,7 +83,8 @@ class ClaimRound:
     async def claim(self, campaign: Campaign, share: int) -> tuple[list[Claim], bool]:
         """Claim up to `share` leads of a campaign; whether it has no more that are due."""
         want = max(share, LOOK_AT_LEAST)
-        batch = await self._read(await leads.lock_due(self._session, campaign.id, want))
+        due = await leads.lock_due(self._session, campaign.id, want)
+        batch = await self._read(campaign, due)
         claims: list[Claim] = []
         for lead in batch.leads:
             if len(claims) == share or self.out_of_slots:
@@ -99,19 +99,34 @@ class ClaimRound:
         self.leftover.append(claim.attempt_id)
         await self._refuse(claim.lead_id, Reason.NUMBER_BUSY, self._now + SOON)
 
-    async def _read(self, due: list[Lead]) -> _Batch:
+    async def _read(self, campaign: Campaign, due: list[Lead]) -> _Batch:
         contacts = await leads.contacts_of(self._session, [lead.id for lead in due])
         phones = {contact.phone for several in contacts.values() for contact in several}
         branches = {lead.branch_key for lead in due if lead.branch_key is not None}
         rows = await templates.many(self._session, {lead.template_id for lead in due})
+        settings = self._runtime.settings
+        rules = {
+            key: rules_of(settings, campaign.hours, template_of(row.body))
+            for key, row in rows.items()
+        }
         return _Batch(
             due,
             contacts,
-            {key: template_of(row.body) for key, row in rows.items()},
+            rules,
             await suppressions.among(self._session, phones),
+            await self._pasts(phones, rules.values()),
             await attempts.live_phones(self._session, phones),
             await attempts.live_branches(self._session, branches),
         )
+
+    async def _pasts(
+        self, phones: set[str], rules: Iterable[CallingRules]
+    ) -> dict[str, NumberPast]:
+        """As far back as any limit looks. Peeked at here; it counts once more before the POST."""
+        spans = [span for one in rules if (span := looks_back(one.limits)) is not None]
+        if not spans:
+            return {}
+        return await number_history.pasts_of(self._session, phones, max(spans), self._now)
 
     async def _consider(self, campaign: Campaign, lead: Lead, batch: _Batch) -> Claim | None:
         contacts = batch.contacts.get(lead.id, [])
@@ -120,8 +135,9 @@ class ClaimRound:
             await self._finish(lead, Outcome.INVALID_NUMBER)
             return None
         verdict = check_gates(
-            Candidate(lead, contact, campaign, batch.templates[lead.template_id]),
+            Candidate(lead, contact, campaign, batch.rules[lead.template_id]),
             suppressed=contact.phone in batch.suppressed,
+            past=batch.pasts.get(contact.phone),
             live=self._limits(campaign),
             now=self._now,
         )
@@ -141,8 +157,6 @@ class ClaimRound:
             await self._pass_over(lead, contacts)
         else:
             again = verdict.not_before
-            if verdict.reason is Reason.OUTSIDE_HOURS:
-                again += random.random() * SPREAD  # noqa: S311 - spreads load, guards nothing
             if lead.expires_at is not None:
                 again = min(again, lead.expires_at)
             await self._refuse(lead.id, verdict.reason, again)
@@ -163,9 +177,9 @@ class ClaimRound:
         return contact.phone in phones or lead.branch_key in branches
 
     async def _take(self, campaign: Campaign, lead: Lead, contact: Contact) -> Claim | None:
-        caller = await choose_caller_number(self._session, self._runtime.settings, campaign, lead)
-        if caller is None:
-            await self._refuse(lead.id, Reason.NO_CALLER_NUMBER, self._now + SOON)
+        caller = self._callers.choose(contact.phone, campaign, lead, self._now)
+        if isinstance(caller, Refused):
+            await self._refuse(lead.id, caller.reason, caller.not_before)
             return None
         attempt_id = new_id()
         lease = self._runtime.settings.claim_lease_seconds
@@ -176,6 +190,7 @@ class ClaimRound:
                 self.out_of_slots = True  # the lead stays at the head of the queue
                 return None
             pod = {"pod": slot.pod_id, "boot_id": slot.boot_id}
+        self._callers.take(caller, self._now)
         self._phones.add(contact.phone)
         self._branches |= {lead.branch_key} if lead.branch_key is not None else set()
         self.live[campaign.id] = self.live.get(campaign.id, 0) + 1

@@ -10,6 +10,7 @@ import uuid
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -17,9 +18,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from outdial.domain.attempt_state import AttemptState
 from outdial.domain.call_events import Event
 from outdial.domain.dial_gates import Reason, Refused
-from outdial.domain.limits import LiveCalls
+from outdial.domain.limits import LiveCalls, NumberPast, looks_back
 from outdial.observability.metrics import DEPARTURE_WAIT_SECONDS, PLACED
 from outdial.operations.answer_dial_result import answer_dial_result
+from outdial.operations.calling_rules import rules_of
 from outdial.operations.check_gates import Candidate, check_gates
 from outdial.operations.compose_call import compose_call
 from outdial.operations.dial_events import TOO_LATE, dialer_event
@@ -34,7 +36,16 @@ from outdial.operations.settle_attempt import (
 )
 from outdial.queueing.dial_tokens import take_departure
 from outdial.routing.slot_reservation import Slot, reserve
-from outdial.storage import attempts, call_events, campaigns, leads, suppressions, templates
+from outdial.storage import (
+    attempts,
+    call_events,
+    campaigns,
+    leads,
+    number_history,
+    numbers,
+    suppressions,
+    templates,
+)
 from outdial.storage.lost_work import database_now
 from outdial.telephony.dial_result import DialResult
 from outdial.telephony.twilio_client import PlaceCall
@@ -137,25 +148,38 @@ async def _refusal(
         return Reason.NO_MEDIA_SLOT
     if await attempts.has_live_inbound(session, attempt.phone):
         return Reason.NUMBER_BUSY
-    candidate = await _candidate(session, locked)
+    candidate = await _candidate(runtime, session, locked)
     if candidate is None:
         return Reason.CAMPAIGN_NOT_RUNNING
+    if await numbers.is_set_aside(session, attempt.caller_number):
+        return Reason.NO_CALLER_NUMBER
     live, campaign = await attempts.count_live(session), candidate.campaign
+    now = await database_now(session)
     verdict = check_gates(
         candidate,
         suppressed=await suppressions.is_suppressed(session, attempt.phone),
+        past=await _past(session, candidate, now),
         live=LiveCalls(  # this attempt is among those counted
             in_all=sum(live.values()) - 1,
             in_campaign=live.get(campaign.id, 1) - 1,
             max_in_all=runtime.settings.max_live_calls,
             max_in_campaign=campaign.max_live_calls,
         ),
-        now=await database_now(session),
+        now=now,
     )
     return verdict.reason if isinstance(verdict, Refused) else None
 
 
-async def _candidate(session: AsyncSession, locked: Locked) -> Candidate | None:
+async def _past(session: AsyncSession, candidate: Candidate, now: datetime) -> NumberPast | None:
+    """What the number has been through: under its lock, nothing is added to it meanwhile."""
+    back = looks_back(candidate.rules.limits)
+    if back is None:
+        return None
+    phone = candidate.contact.phone
+    return (await number_history.pasts_of(session, [phone], back, now))[phone]
+
+
+async def _candidate(runtime: Runtime, session: AsyncSession, locked: Locked) -> Candidate | None:
     """What the gates are asked about; None if something of it is gone."""
     attempt, lead = locked.attempt, locked.lead
     if lead is None or attempt.campaign_id is None:
@@ -166,7 +190,8 @@ async def _candidate(session: AsyncSession, locked: Locked) -> Candidate | None:
     contact = next((one for one in contacts if one.id == attempt.contact_id), None)
     if template is None or contact is None or campaign is None:
         return None
-    return Candidate(lead, contact, campaign, template_of(template.body))
+    rules = rules_of(runtime.settings, campaign.hours, template_of(template.body))
+    return Candidate(lead, contact, campaign, rules)
 
 
 def _gate_refused(reason: Reason) -> Event:

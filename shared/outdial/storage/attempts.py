@@ -105,6 +105,16 @@ async def count_live(session: AsyncSession) -> dict[uuid.UUID | None, int]:
     return dict(rows.tuples().all())
 
 
+async def count_live_by_caller(session: AsyncSession) -> dict[str, int]:
+    """How many calls are live from each number of ours."""
+    rows = await session.execute(
+        select(Attempt.caller_number, func.count())
+        .where(IS_LIVE, IS_OUTBOUND)
+        .group_by(Attempt.caller_number)
+    )
+    return dict(rows.tuples().all())
+
+
 async def live_phones(session: AsyncSession, phones: Iterable[str]) -> set[str]:
     """Which of these numbers have a live call, in either direction."""
     return set(

@@ -1,6 +1,7 @@
 """Queries on the numbers that calls can come from."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -51,6 +52,29 @@ async def least_used(session: AsyncSession, among: Sequence[str] = ()) -> str | 
         .returning(Number.phone)
     )
     return phone
+
+
+async def mark_used(session: AsyncSession, used: Mapping[str, datetime]) -> None:
+    """Note when calls last came from these numbers; one that nobody has listed is left out."""
+    for phone, at in sorted(used.items()):  # a dispatch takes a few, always in this order
+        await session.execute(update(Number).where(Number.phone == phone).values(last_used_at=at))
+
+
+async def is_set_aside(session: AsyncSession, phone: str) -> bool:
+    """Whether no call may come from this number."""
+    status = await session.scalar(select(Number.status).where(Number.phone == phone))
+    return status == "set_aside"
+
+
+async def restore(session: AsyncSession, phone: str) -> bool:
+    """Let calls come from a number again; False if it is not known."""
+    changed = await session.scalar(
+        update(Number)
+        .where(Number.phone == phone)
+        .values(status="active", set_aside_reason=None)
+        .returning(Number.phone)
+    )
+    return changed is not None
 
 
 async def set_aside(session: AsyncSession, phone: str, reason: str) -> None:
