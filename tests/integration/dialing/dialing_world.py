@@ -202,9 +202,7 @@ class World:
         """Let everything about an attempt have happened earlier."""
         columns = ("queued_at", "hinted_at", "claim_expires_at", "intent_at", "heard_at")
         moved = ", ".join(f"{name} = {name} - make_interval(secs => :by)" for name in columns)
-        await self.execute(
-            f"UPDATE attempts SET {moved} WHERE id = :id", id=attempt_id, by=seconds
-        )
+        await self.execute(f"UPDATE attempts SET {moved} WHERE id = :id", id=attempt_id, by=seconds)
         await self.execute(
             "UPDATE unsettled SET created_at = created_at - make_interval(secs => :by) "
             "WHERE attempt_id = :id",
@@ -252,7 +250,9 @@ def pod(kind: str, key: str | None = None, **payload: object) -> Event:
 
 
 def tool(name: str, **arguments: object) -> Event:
-    return pod("tool_called", f"call-{name}", call_id=f"call-{name}", name=name, arguments=arguments)
+    return pod(
+        "tool_called", f"call-{name}", call_id=f"call-{name}", name=name, arguments=arguments
+    )
 
 
 def closed(ended_by: str = "agent", reason: str = "agent_ended", human_turns: int = 2) -> Event:

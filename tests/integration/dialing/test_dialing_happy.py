@@ -81,7 +81,7 @@ async def test_the_first_callback_may_say_answered(world: World) -> None:
     world.carrier.on_post = lost
     await world.place(attempt.id)
     found = await world.attempt(attempt.id)
-    assert (found.state, found.call_sid) == ("in_progress", list(world.carrier.known)[0])
+    assert (found.state, found.call_sid) == ("in_progress", next(iter(world.carrier.known)))
 
 
 async def test_an_answer_that_is_later_than_the_whole_call(world: World) -> None:
