@@ -30,7 +30,7 @@ from outdial_media.telephone_line import TelephoneLine
 from outdial_media.tools import Tools
 from outdial_media.twilio_frames import SAMPLE_RATE
 
-TURN_STOP_SECONDS = 3.0
+TURN_STOP_SECONDS = 2.0
 """A turn that nothing ended by then is over: the recogniser did not answer."""
 
 
