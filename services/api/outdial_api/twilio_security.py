@@ -48,7 +48,8 @@ async def signed_form(request: Request) -> TwilioForm:
     if not any(is_signed(token, url, target, pairs, signature) for url in _public_urls(settings)):
         _log.warning("unsigned_request", path=request.url.path, signed=signature is not None)
         raise HTTPException(403, "This address is for Twilio: the signature does not hold.")
-    return TwilioForm(dict(pairs))
+    # Postgres has no way to store a NUL, and no field of Twilio's means anything by one.
+    return TwilioForm({name: value.replace("\0", "") for name, value in pairs})
 
 
 Signed = Annotated[TwilioForm, Depends(signed_form)]

@@ -85,13 +85,20 @@ async def after_answer(runtime: Runtime, answered: Answered) -> None:
         if slot is not None:
             event = answered_event(sid, slot.pod_id, answered.stream_no, answered.degraded, now)
             await record_event(runtime, answered.attempt_id, event)
-            async with runtime.sessions.begin() as session:
-                await attempts.assign_pod(session, answered.attempt_id, slot.pod_id, slot.boot_id)
+            await _assign(runtime, answered, slot)
         elif answered.holds is not None:
             event = held_event(sid, answered.holds, now)
             await record_event(runtime, answered.attempt_id, event)
     except (NotFound, *STORE_ERRORS) as error:
         _log.error("answer_not_written", attempt_id=str(answered.attempt_id), error=str(error))
+
+
+async def _assign(runtime: Runtime, answered: Answered, slot: Slot) -> None:
+    """Write the pod, unless the call has gone on to another stream since it was answered."""
+    async with runtime.sessions.begin() as session:
+        attempt = await attempts.lock(session, answered.attempt_id)
+        if attempt is not None and attempt.stream_no == answered.stream_no:
+            await attempts.assign_pod(session, attempt.id, slot.pod_id, slot.boot_id)
 
 
 async def read_attempt(runtime: Runtime, attempt_id: UUID) -> Attempt | None:

@@ -31,6 +31,14 @@ async def test_a_step_of_the_call_is_stored_as_it_came(twilio: Twilio, world: Wo
     assert world.carrier.ended == []
 
 
+async def test_what_cannot_be_stored_is_left_out(twilio: Twilio, world: World) -> None:
+    path = f"/twilio/callback/status/{world.attempt_id}"
+    form = status("ringing", 1, CallerName="Bo\0b \N{GRINNING FACE}")
+    assert (await twilio.post(path, form)).status_code == 204
+    (event,) = await world.events()
+    assert event.payload["CallerName"] == "Bob \N{GRINNING FACE}"
+
+
 async def test_told_twice_it_is_stored_once(twilio: Twilio, world: World) -> None:
     path = f"/twilio/callback/status/{world.attempt_id}"
     for _ in range(3):

@@ -5,9 +5,9 @@ from uuid import uuid4
 
 import pytest
 from fastapi import FastAPI
-from outdial.operations.route_answered_call import route_answered_call
+from outdial.operations.route_answered_call import Answered, after_answer, route_answered_call
 from outdial.operations.runtime import open_runtime
-from outdial.routing.slot_reservation import holder
+from outdial.routing.slot_reservation import Slot, holder
 from outdial.routing.stream_token import verify
 from outdial.telephony.callbacks import AnswerHint
 from twilio_world import SID, Twilio, World, element, silent_server, verbs
@@ -63,6 +63,13 @@ async def test_a_pod_that_is_gone_is_replaced_and_the_row_says_so(
     await world.change(pod="pod-1", boot_id="b1")
     answer = await twilio.post(world.voice_path(pod="pod-1"))
     assert "/pods/pod-2/" in element(answer, "Stream").attrib["url"]
+    assert (await world.attempt()).pod == "pod-2"
+
+
+async def test_what_is_written_late_does_not_undo_a_move(world: World) -> None:
+    await world.change(stream_no=2, pod="pod-2", boot_id="b1")
+    slot = Slot("pod-1", "b1", "wss://outdial.test/pods/pod-1")
+    await after_answer(world.runtime, Answered("", world.attempt_id, SID, 1, slot))
     assert (await world.attempt()).pod == "pod-2"
 
 
