@@ -6,6 +6,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from outdial.domain.call_events import Event
+from outdial.observability.metrics import PAUSED, SET_ASIDE
 from outdial.operations.ask_in_time import STORE_ERRORS
 from outdial.operations.dial_events import event_of_result
 from outdial.operations.record_callback import bind_call
@@ -72,7 +73,9 @@ async def _pause_campaign(runtime: Runtime, attempt_id: uuid.UUID, refused: Reje
         attempt = await attempts.get(session, attempt_id)
         if attempt is None or attempt.campaign_id is None:
             return
-        if await campaigns.change_status(session, attempt.campaign_id, ("running",), "paused"):
+        why = f"the carrier refused a call with {refused.code}: {refused.message}"[:500]
+        if await campaigns.change_status(session, attempt.campaign_id, ("running",), "paused", why):
+            PAUSED.labels(str(refused.code)).inc()
             _log.error("campaign_paused", campaign_id=str(attempt.campaign_id), code=refused.code)
 
 
@@ -82,5 +85,7 @@ async def _set_number_aside(runtime: Runtime, attempt_id: uuid.UUID, refused: Re
         if attempt is None:
             return
         await numbers.add(session, attempt.caller_number)  # one from the settings may be unknown
-        await numbers.set_aside(session, attempt.caller_number, f"refused with {refused.code}")
-        _log.error("number_set_aside", caller=attempt.caller_number, code=refused.code)
+        why = f"the carrier refused a call from it with {refused.code}: {refused.message}"[:500]
+        if await numbers.set_aside(session, attempt.caller_number, why):
+            SET_ASIDE.labels("refused").inc()
+            _log.error("number_set_aside", caller=attempt.caller_number, code=refused.code)

@@ -20,6 +20,7 @@ from outdial.operations.reconcile_unknown_attempts import reconcile_unknown_atte
 from outdial.operations.release_expired_claims import release_expired_claims
 from outdial.operations.release_leaked_slots import release_leaked_slots
 from outdial.operations.republish_hints import republish_hints
+from outdial.operations.review_caller_numbers import review_caller_numbers
 from outdial.operations.runtime import Runtime
 from outdial.operations.settle_unclosed_attempts import settle_unclosed_attempts
 from outdial.operations.settle_unsettled import settle_unsettled
@@ -41,6 +42,7 @@ SWEEPS: tuple[Sweep, ...] = (
     release_leaked_slots,
     forget_old_requests,
     end_stopped_calls,
+    review_caller_numbers,
     reconcile_unknown_attempts,
     ask_silent_attempts,
 )

@@ -23,10 +23,17 @@ async def by_name(session: AsyncSession, name: str) -> Campaign | None:
 
 
 async def change_status(
-    session: AsyncSession, campaign_id: uuid.UUID, allowed: Iterable[str], to: str
+    session: AsyncSession,
+    campaign_id: uuid.UUID,
+    allowed: Iterable[str],
+    to: str,
+    reason: str | None = None,
 ) -> bool:
-    """Move a campaign from one of `allowed` to `to`; False if it stands elsewhere."""
-    stamps: dict[str, object] = {}
+    """Move a campaign from one of `allowed` to `to`; False if it stands elsewhere.
+
+    `reason`: why it is paused, when nobody asked for it.
+    """
+    stamps: dict[str, object] = {"paused_reason": reason}
     if to == "running":
         stamps["started_at"] = func.coalesce(Campaign.started_at, func.now())
     elif to == "canceled":
@@ -95,3 +102,13 @@ async def share(session: AsyncSession, campaign_id: uuid.UUID) -> Campaign | Non
     return await session.get(
         Campaign, campaign_id, with_for_update={"read": True}, populate_existing=True
     )
+
+
+async def running_pools(session: AsyncSession) -> list[list[str]]:
+    """The numbers that each running campaign may call from, where it names some."""
+    rows = await session.scalars(
+        select(Campaign.caller_numbers).where(
+            Campaign.status == "running", func.cardinality(Campaign.caller_numbers) > 0
+        )
+    )
+    return list(rows)

@@ -1,6 +1,6 @@
 """Queries on the numbers that calls can come from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 
 from sqlalchemy import func, select, update
@@ -31,29 +31,6 @@ async def all_numbers(session: AsyncSession) -> list[Number]:
     return list(await session.scalars(select(Number).order_by(Number.phone)))
 
 
-async def least_used(session: AsyncSession, among: Sequence[str] = ()) -> str | None:
-    """The active number that has rested longest, of `among` or of all; None if there is none.
-
-    It counts as used from now on, so that calls spread over the pool.
-    """
-    active = select(Number.phone).where(Number.status == "active")
-    if among:
-        active = active.where(Number.phone.in_(among))
-    chosen = (
-        active.order_by(Number.last_used_at.nulls_first(), Number.phone)
-        .limit(1)
-        .with_for_update()
-        .scalar_subquery()
-    )
-    phone: str | None = await session.scalar(
-        update(Number)
-        .where(Number.phone == chosen)
-        .values(last_used_at=func.clock_timestamp())
-        .returning(Number.phone)
-    )
-    return phone
-
-
 async def mark_used(session: AsyncSession, used: Mapping[str, datetime]) -> None:
     """Note when calls last came from these numbers; one that nobody has listed is left out."""
     for phone, at in sorted(used.items()):  # a dispatch takes a few, always in this order
@@ -71,16 +48,18 @@ async def restore(session: AsyncSession, phone: str) -> bool:
     changed = await session.scalar(
         update(Number)
         .where(Number.phone == phone)
-        .values(status="active", set_aside_reason=None)
+        .values(status="active", set_aside_reason=None, set_aside_at=None)
         .returning(Number.phone)
     )
     return changed is not None
 
 
-async def set_aside(session: AsyncSession, phone: str, reason: str) -> None:
-    """Let no further call come from a number."""
-    await session.execute(
+async def set_aside(session: AsyncSession, phone: str, reason: str) -> bool:
+    """Let no further call come from a number; False if none did any more."""
+    changed = await session.scalar(
         update(Number)
-        .where(Number.phone == phone)
-        .values(status="set_aside", set_aside_reason=reason)
+        .where(Number.phone == phone, Number.status == "active")
+        .values(status="set_aside", set_aside_reason=reason, set_aside_at=func.now())
+        .returning(Number.phone)
     )
+    return changed is not None

@@ -82,6 +82,7 @@ class Campaign(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     started_at: Mapped[datetime | None]
     canceled_at: Mapped[datetime | None]
+    paused_reason: Mapped[str | None]  # None: an operator paused it, or it is not paused
 
 
 class Lead(Base):
@@ -192,6 +193,7 @@ class Attempt(Base):
         Index(None, "lead_id", "queued_at"),
         Index(None, "phone", "queued_at"),
         Index(None, "campaign_id", "id"),
+        Index(None, "caller_number", "queued_at"),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
@@ -331,6 +333,7 @@ class Number(Base):
     set_aside_reason: Mapped[str | None]
     last_used_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    set_aside_at: Mapped[datetime | None]
 
 
 class Suppression(Base):

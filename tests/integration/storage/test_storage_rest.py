@@ -1,6 +1,7 @@
 """Templates, campaigns, numbers, suppressions, keys, locks and ids."""
 
 import asyncio
+from datetime import UTC, datetime
 from itertools import pairwise
 
 import pytest
@@ -51,19 +52,32 @@ async def test_a_campaign_moves_only_from_where_it_may(world: World) -> None:
         assert await campaigns.by_name(session, "campaign") is campaign
 
 
-async def test_caller_numbers_take_turns(sessions: Sessions) -> None:
+async def test_caller_numbers(sessions: Sessions) -> None:
     pool = ["+15005550006", "+15005550007", "+15005550008"]
+    used = datetime(2026, 11, 20, 12, tzinfo=UTC)
     async with sessions.begin() as session:
-        assert await numbers.least_used(session) is None
         for phone in pool:
             assert await numbers.add(session, phone)
         assert not await numbers.add(session, pool[0])
-        assert [await numbers.least_used(session) for _ in range(4)] == [*pool, pool[0]]
-        assert await numbers.least_used(session, pool[2:]) == pool[2]
-        await numbers.set_aside(session, pool[1], "21210")
-        assert pool[1] not in {await numbers.least_used(session) for _ in range(3)}
-        assert await numbers.least_used(session, [pool[1]]) is None
-        assert [n.phone for n in await numbers.all_numbers(session)] == pool
+        await numbers.mark_used(session, {pool[0]: used, "+15005550009": used})
+        assert await numbers.set_aside(session, pool[1], "21210")
+        assert not await numbers.set_aside(session, pool[1], "another reason")
+        assert await numbers.is_set_aside(session, pool[1])
+        assert not await numbers.is_set_aside(session, "+15005550009")
+    async with sessions.begin() as session:
+        rows = await numbers.all_numbers(session)
+        assert [(n.phone, n.status) for n in rows] == [
+            (pool[0], "active"),
+            (pool[1], "set_aside"),
+            (pool[2], "active"),
+        ]
+        assert (rows[0].last_used_at, rows[1].set_aside_reason) == (used, "21210")
+        assert await numbers.restore(session, pool[1])
+        assert not await numbers.restore(session, "+15005550009")
+    async with sessions() as session:
+        restored = await numbers.get(session, pool[1])
+        assert restored is not None
+        assert (restored.status, restored.set_aside_reason) == ("active", None)
 
 
 async def test_suppressions(sessions: Sessions) -> None:
