@@ -54,7 +54,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     options = StackOptions(
         media=2,
         durable=False,
-        calls_per_second=4.0,
+        calls_per_second=1.5,
         ring_seconds=1.0,
         env={"OUTDIAL_RING_TIMEOUT_SECONDS": "6", "OUTDIAL_POD_SLOTS": "10"},
     )

@@ -1,5 +1,6 @@
 """Every kind of person, called at once through POST /v1/calls, and judged by the ledger."""
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -99,7 +100,8 @@ def test_the_outcome_of_each_kind_of_person(evening: Evening, ending: str) -> No
     said = collect.reported_lead(lead)
     outcome = "callback" if said.scheduled else lead["outcome"]
     told = [collect.transcript_of(call) for call in evening.calls[ending]]
-    assert outcome == EXPECTED[ending], "\n".join(told)
+    truth = [call for call in evening.ledger["calls"] if call["to"] == PREFIX + ending]
+    assert outcome == EXPECTED[ending], "\n".join([*told, *map(json.dumps, truth)])
 
 
 def test_outdial_and_the_ledger_agree_about_every_call(evening: Evening) -> None:
