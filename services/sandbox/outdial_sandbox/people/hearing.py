@@ -56,9 +56,9 @@ class Ear:
     @property
     def speaking_for(self) -> float:
         """How long the present speech has gone on; 0 if nobody speaks."""
-        if self._began is None or self.silence >= _SAME_SPEECH:
+        if self._began is None or self._last_loud is None or self.silence >= _SAME_SPEECH:
             return 0.0
-        return self.now - self._began
+        return self._last_loud - self._began
 
 
 def _is_loud(frame: Frame) -> bool:

@@ -65,7 +65,7 @@ LINES: dict[str, tuple[Phrase, ...]] = {
     "bye": _variants("bye", "Okay, goodbye.", "Thank you, bye bye."),
     "voicemail_whose": _variants("machine", "You have reached the voicemail of this number."),
     "voicemail_tone": _variants("machine", "Please leave a message after the tone."),
-    "mailbox_full": _variants("machine", "The voicemail of this number is full."),
+    "mailbox_full": _variants("machine", "This voicemail cannot take any more messages."),
     "try_later": _variants("machine", "Please try again later."),
     "screening": _variants("screening", "Please say your name and why you are calling."),
     "screening_hold": _variants("screening", "Thank you, please stay on the line."),

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -37,7 +38,7 @@ class History:
     tools: Mapping[str, Tool]
     heard: tuple[str, ...]  # what the person said last, message by message
     said: tuple[str, ...]  # everything that the agent said
-    called: frozenset[str]  # tools that have answered
+    called: Mapping[str, Mapping[str, Any]]  # tools that have answered, with their last arguments
     failed: Mapping[str, int]  # tools that answered with an error, and how often
     running: frozenset[str]  # tools that have not answered yet
     ends_with_tool: bool
@@ -81,9 +82,9 @@ def read_history(request: Mapping[str, Any]) -> History:
         tools={} if choice == "none" else _tools(request.get("tools") or []),
         heard=tuple(_last_heard(spoken)),
         said=tuple(said),
-        called=frozenset(name for name, text in answers if _state(text) == "done"),
-        failed=_counts(name for name, text in answers if _state(text) == "failed"),
-        running=frozenset(name for name, text in answers if _state(text) == "running"),
+        called={a.tool: a.arguments for a in answers if _state(a.text) == "done"},
+        failed=Counter(a.tool for a in answers if _state(a.text) == "failed"),
+        running=frozenset(a.tool for a in answers if _state(a.text) == "running"),
         ends_with_tool=bool(spoken) and spoken[-1].get("role") == "tool",
         silent=any(_NO_MORE_WORDS.search(_text(m).lower()) for m in _instructions(messages)),
         must_call=choice == "required",
@@ -130,17 +131,31 @@ def _tools(offered: Sequence[Any]) -> dict[str, Tool]:
     return {f["name"]: Tool(f["name"], f.get("parameters") or {}) for f in functions if "name" in f}
 
 
-def _tool_answers(messages: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
-    names = {
-        call.get("id"): (call.get("function") or {}).get("name", "")
+@dataclass(frozen=True)
+class _ToolAnswer:
+    tool: str
+    arguments: Mapping[str, Any]
+    text: str
+
+
+def _tool_answers(messages: Sequence[Mapping[str, Any]]) -> list[_ToolAnswer]:
+    calls = {
+        call.get("id"): call.get("function") or {}
         for message in messages
         for call in message.get("tool_calls") or []
     }
-    return [
-        (names.get(m.get("tool_call_id"), ""), _text(m))
-        for m in messages
-        if m.get("role") == "tool"
+    answers = [
+        (calls.get(m.get("tool_call_id"), {}), m) for m in messages if m.get("role") == "tool"
     ]
+    return [_ToolAnswer(c.get("name", ""), _arguments(c), _text(m)) for c, m in answers]
+
+
+def _arguments(call: Mapping[str, Any]) -> Mapping[str, Any]:
+    try:
+        arguments = json.loads(call.get("arguments") or "{}")
+    except (ValueError, TypeError):
+        return {}
+    return arguments if isinstance(arguments, dict) else {}
 
 
 def _state(answer: str) -> str:
@@ -151,10 +166,3 @@ def _state(answer: str) -> str:
     except ValueError:
         return "done"
     return "failed" if isinstance(result, dict) and result.get("error") else "done"
-
-
-def _counts(names: Any) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for name in names:
-        counts[name] = counts.get(name, 0) + 1
-    return counts

@@ -29,11 +29,13 @@ _BEFORE, _AFTER = 0.3, 0.5  # seconds of noise around the speech
 _FAINT_NOISE = 20.0
 _FRAMES_PER_SECOND = 100
 
-# Mean log-score of a frame, in thousandths. Measured over every phrase and voice after mu-law, and
-# over other sentences, cut phrases, tones and noise; docs/sandbox.md has the figures.
-_SURE = -5.2  # at least: accepted as it is
-_HOPELESS = -7.9  # below: refused as it is
-_AT_MOST_WORSE_THAN_PHONEMES = -2.8  # between them, the phoneme decoder is asked
+# Log-scores of a frame of speech, in thousandths. Measured over every phrase and voice after
+# mu-law, and over other sentences, cut phrases and noise; docs/sandbox.md has the figures.
+_SURE = -4.0  # at least: accepted as it is
+_HOPELESS = -6.8  # below: refused as it is
+_AT_MOST_WORSE_THAN_PHONEMES = -2.9  # between them, the phoneme decoder is asked
+
+_PURE = 0.95  # share of a frame's power in one peak; vowels stay below
 
 # The mean cepstrum of the sandbox's speech after mu-law. Every utterance starts from it, so that
 # what was heard before, on another call, has no say in it.
@@ -89,11 +91,14 @@ class Recogniser:
 
     def recognise(self, samples: Samples, sample_rate: int, floor: float = 0.0) -> Heard:
         """What was said in `samples`, if it is one of the phrases. `floor`: the line's noise."""
+        if _is_tone(samples, sample_rate):
+            return NOTHING
         audio = self._padded(resample(samples, sample_rate, _TELEPHONE_RATE), floor)
         segments = _decode(self._phrases, audio)
         if not segments:
             return NOTHING
-        score = _score(segments) / _speech_frames(segments)
+        spoken = [segment for segment in segments if not _is_filler(segment)]
+        score = _score(spoken) / _speech_frames(segments)
         if not self._fits(score, segments, audio):
             return NOTHING
         return self._heard(segments, score)
@@ -146,6 +151,18 @@ def _decoder(
     decoder.add_jsgf_string("said", f"#JSGF V1.0; grammar said; public <said> = {rule};")
     decoder.activate_search("said")
     return decoder
+
+
+def _is_tone(samples: Samples, sample_rate: int) -> bool:
+    """Whether most of the sound is one pure frequency: a beep, a fax, a dialing key's half."""
+    step = sample_rate // 50
+    frames = samples[: len(samples) // step * step].reshape(-1, step).astype(np.float64)
+    power = np.abs(np.fft.rfft(frames * np.hanning(step), axis=1)) ** 2
+    loud = power.sum(axis=1) > 0.1 * power.sum(axis=1).max(initial=1.0)
+    peak = power.argmax(axis=1)
+    near = np.abs(np.arange(power.shape[1])[None, :] - peak[:, None]) <= 2
+    pure = (power * near).sum(axis=1) > _PURE * power.sum(axis=1)
+    return bool(pure[loud].mean() > 0.5) if loud.any() else False
 
 
 def _phoneme_word(phoneme: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from outdial_sandbox.providers.chat_history import History
+from outdial_sandbox.providers.chat_history import History, Tool
 from outdial_sandbox.providers.scripts import Rule, Script, load_scripts
 from outdial_sandbox.providers.tool_arguments import choose, complete
 
@@ -84,23 +84,30 @@ def _move(history: History, rule: Rule, words: "_Words") -> Reply:
     tool = history.tools.get(rule.call)
     if rule.call in history.running:
         return NO_REPLY
-    if rule.call in history.called:
-        return _after(history, rule, words)
-    if history.failed.get(rule.call, 0) >= _MOST_FAILURES or tool is None:
+    if tool is None or history.failed.get(rule.call, 0) >= _MOST_FAILURES:
         return Reply(words.of(rule.otherwise or rule.then), _hang_up(history))
-    first_try = rule.call not in history.failed
-    asked = choose(rule.arguments, tool.properties) if first_try else {}
+    call = _call(history, rule, tool, words)
+    # Once it has answered, it is called again only if the person has changed their mind.
+    changed_mind = not history.ends_with_tool and history.called.get(rule.call) != call.arguments
+    if rule.call in history.called and not changed_mind:
+        return _after(history, rule, words)
+    return Reply(calls=(call,))
+
+
+def _call(history: History, rule: Rule, tool: Tool, words: "_Words") -> ToolCall:
+    """The rule's tool call; after a failure, with arguments built from the schema alone."""
+    asked = {} if rule.call in history.failed else choose(rule.arguments, tool.properties)
     arguments = {key: words.of(value) for key, value in asked.items()}
     if rule.then and "goodbye" in tool.properties:
         arguments["goodbye"] = words.of(rule.then)
     positive = not set(_NEGATIVE) & set(rule.heard)
     fitting = complete(arguments, tool.parameters, words.heard, positive=positive)
-    return Reply(calls=(ToolCall(rule.call, fitting),))
+    return ToolCall(rule.call, fitting)
 
 
 def _after(history: History, rule: Rule, words: "_Words") -> Reply:
     tool = history.tools.get(rule.call)
-    if _END in history.called | history.running:
+    if _has_ended(history):
         return NO_REPLY
     if tool is not None and "goodbye" in tool.properties:
         return NO_REPLY  # the goodbye went with the tool, which ends the call
@@ -109,9 +116,13 @@ def _after(history: History, rule: Rule, words: "_Words") -> Reply:
     return Reply(words.of(rule.then), _hang_up(history))
 
 
+def _has_ended(history: History) -> bool:
+    return _END in history.called or _END in history.running
+
+
 def _hang_up(history: History) -> tuple[ToolCall, ...]:
     tool = history.tools.get(_END)
-    if tool is None or _END in history.called | history.running:
+    if tool is None or _has_ended(history):
         return ()
     return (ToolCall(_END, complete({}, tool.parameters, "", positive=True)),)
 
