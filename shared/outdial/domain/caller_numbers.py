@@ -46,7 +46,12 @@ def choose_caller(
     area = area_of(to)
     return min(
         ready,
-        key=lambda own: (area_of(own.phone) != area, own.last_used_at or _NEVER, own.phone),
+        key=lambda own: (
+            area_of(own.phone) != area,
+            own.last_used_at or _NEVER,
+            own.live,  # one dispatch gives several away at the same moment
+            own.phone,
+        ),
     )
 
 

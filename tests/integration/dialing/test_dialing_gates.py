@@ -50,7 +50,7 @@ async def test_refused_leads_do_not_block_the_queue(world: World) -> None:
 
 async def test_an_unknown_time_zone_is_refused_where_one_is_asked_for(world: World) -> None:
     await world.set_campaign(hours=NEVER)
-    lead = await world.add_lead("+18005550199")
+    lead = await world.add_lead("+870773111632")  # a ship's
     assert (await world.dispatch()).refused == {"timezone_unknown": 1}
     assert (await world.lead(lead.id)).refusal == "timezone_unknown"
 
