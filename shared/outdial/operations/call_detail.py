@@ -73,18 +73,23 @@ async def call_detail(runtime: Runtime, call_id: uuid.UUID) -> CallDetail:
     return detail
 
 
-async def live_attempt_of(runtime: Runtime, call_id: uuid.UUID) -> uuid.UUID | None:
-    """The attempt that a call's id means now; None for a lead that has not been dialed.
+async def is_attempt(runtime: Runtime, call_id: uuid.UUID) -> bool:
+    """Whether a call's id is that of an attempt; else it may be a lead's."""
+    async with runtime.sessions() as session:
+        return await attempts.get(session, call_id) is not None
+
+
+async def newest_attempt_of(runtime: Runtime, call_id: uuid.UUID) -> uuid.UUID:
+    """The attempt that a call's id means: itself, or the newest one of a lead.
 
     Raises:
-        NotFound: neither an attempt nor a lead has this id.
+        NotFound: there is no such call, or it was never dialed.
 
     """
     async with runtime.sessions() as session:
         if await attempts.get(session, call_id) is not None:
             return call_id
-        lead = await leads.get(session, call_id)
-        if lead is None:
-            raise NotFound(f"There is no call {call_id}.")
         tries = await attempts.of_lead(session, call_id)
-    return lead.live_attempt_id or (tries[-1].id if tries else None)
+    if not tries:
+        raise NotFound(f"There is no call {call_id}, or it was not dialed yet.")
+    return tries[-1].id

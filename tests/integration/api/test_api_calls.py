@@ -257,6 +257,24 @@ class TestEnding:
         ended = (await api.post(f"/v1/calls/{call['id']}/hangup")).json()
         assert (ended["state"], ended["outcome"]) == ("ended", "canceled")
 
+    async def test_one_that_waits_to_be_tried_again_is_called_off(
+        self, api: httpx.AsyncClient, stores: Runtime, carrier: Carrier
+    ) -> None:
+        call = await ask(api)
+        attempt_id = await attempt_for(stores, call["id"], AttemptState.RINGING, "CA1")
+        async with stores.sessions.begin() as session:
+            lead_id = uuid.UUID(call["id"])
+            await session.execute(
+                text(
+                    "UPDATE attempts SET state = 'ended', ended_at = now(), spent = true, "
+                    "outcome = 'busy'"
+                )
+            )
+            await leads.schedule(session, lead_id, 0, datetime.now(UTC))
+        assert (await api.post(f"/v1/calls/{attempt_id}/hangup")).status_code == 409
+        ended = (await api.post(f"/v1/calls/{call['id']}/hangup")).json()
+        assert ended["lead"]["outcome"] == "canceled"
+
     async def test_a_queued_one_can_no_longer_be_dialed(
         self, api: httpx.AsyncClient, stores: Runtime, carrier: Carrier
     ) -> None:

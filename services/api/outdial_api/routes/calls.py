@@ -7,7 +7,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response, StreamingResponse
-from outdial.operations.call_detail import CallDetail, call_detail, live_attempt_of
+from outdial.operations.call_detail import (
+    CallDetail,
+    call_detail,
+    is_attempt,
+    newest_attempt_of,
+)
 from outdial.operations.change_lead import cancel_lead
 from outdial.operations.control_campaign import find_campaign
 from outdial.operations.enqueue_call import CallRequest, enqueue_call
@@ -94,11 +99,10 @@ async def get_call(call_id: CallId, runtime: OpenRuntime, _key: Viewer) -> CallD
 @router.post("/v1/calls/{call_id}/hangup")
 async def hang_up(call_id: CallId, runtime: OpenRuntime, _key: Operator) -> CallDetailView:
     """End a call now; one that was not dialed yet is not dialed."""
-    attempt_id = await live_attempt_of(runtime, call_id)
-    if attempt_id is None:
-        await cancel_lead(runtime, call_id)
+    if await is_attempt(runtime, call_id):
+        await hang_up_call(runtime, call_id)
     else:
-        await hang_up_call(runtime, attempt_id)
+        await cancel_lead(runtime, call_id)  # whatever it is at: dialing, talking, waiting to retry
     return _shown(call_id, await call_detail(runtime, call_id))
 
 
@@ -109,7 +113,7 @@ async def hang_up(call_id: CallId, runtime: OpenRuntime, _key: Operator) -> Call
 )
 async def get_recording(call_id: CallId, runtime: OpenRuntime, _key: Viewer) -> Response:
     """The recording as WAV: the person on channel 1, the agent on channel 2."""
-    attempt_id = await live_attempt_of(runtime, call_id) or call_id
+    attempt_id = await newest_attempt_of(runtime, call_id)
     async with AsyncExitStack() as stack:
         answer = await stack.enter_async_context(open_recording(runtime, attempt_id))
         length = answer.headers.get("content-length")

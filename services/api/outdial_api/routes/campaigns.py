@@ -15,12 +15,12 @@ from outdial.storage import attempts, campaigns, leads, templates
 from outdial.storage.tables import Campaign
 
 from outdial_api import pages, problems
+from outdial_api.campaign_views import CampaignDetailView, CampaignView
 from outdial_api.dependencies import OpenRuntime
 from outdial_api.idempotency import Answer, OnceOnly
 from outdial_api.pages import Cursor, Limit, Page
 from outdial_api.requests import CampaignChanges, NewCampaign
 from outdial_api.security import Operator, Viewer
-from outdial_api.views import CampaignDetailView, CampaignView
 
 router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"], responses=problems.RESPONSES)
 
