@@ -55,8 +55,10 @@ class Window:
 
 def window_at(hours: Hours, zones: Sequence[str], now: datetime) -> Window | None:
     """The window that is open at `now`, or else the next one; None if none opens in two weeks."""
-    if not zones or not is_limited(hours):
-        return None if is_limited(hours) or hours.require_timezone else Window(now, None)
+    if not zones and (is_limited(hours) or hours.require_timezone):
+        return None
+    if not is_limited(hours):
+        return Window(now, None)
     clocks = [ZoneInfo(zone) for zone in zones]
     is_open_now = _open_everywhere(hours, clocks, now)
     opens = now if is_open_now else _next_opening(hours, clocks, now)
@@ -85,6 +87,11 @@ def is_open(hours: Hours, zone: ZoneInfo, at: datetime) -> bool:
     local = at.astimezone(zone)
     minute = local.hour * 60 + local.minute
     return any(start <= minute < end for start, end in _windows(hours, local.date()))
+
+
+def was_open_before(hours: Hours, zone: str, opening: datetime) -> bool:
+    """Whether a zone was open already in the minute before an opening."""
+    return is_open(hours, ZoneInfo(zone), opening - timedelta(minutes=1))
 
 
 def _open_everywhere(hours: Hours, clocks: Iterable[ZoneInfo], at: datetime) -> bool:

@@ -4,6 +4,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from outdial.domain.dial_gates import Reason
+from outdial.domain.dry_run import EXPIRES_FIRST, NEVER_OPEN, WAITS
 
 WORDS: dict[str, str] = {
     Reason.CAMPAIGN_NOT_RUNNING: "its campaign is not running",
@@ -22,6 +23,9 @@ WORDS: dict[str, str] = {
     Reason.NO_CALLER_NUMBER: "there is no number to call from",
     Reason.CALLER_NUMBERS_BUSY: "every number to call from rests or has as many calls as it may",
     Reason.NO_MEDIA_SLOT: "no media pod has room",
+    WAITS: "its next call is due later (a cooldown, or a time that the person asked for)",
+    EXPIRES_FIRST: "it expires before it can be called",
+    NEVER_OPEN: "its hours do not open within two weeks",
     "not_sent": "the carrier could not be reached",
     "claim_expired": "no worker took it in time",
     "rejected": "the carrier refused the call",
