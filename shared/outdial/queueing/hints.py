@@ -50,6 +50,11 @@ class Hints:
         """An attempt has events that nobody has read."""
         self._put((SETTLE_ATTEMPT, (str(attempt_id),)))
 
+    @property
+    def waiting(self) -> int:
+        """How many hints are not yet handed to the broker."""
+        return len(self._waiting_set)
+
     def close(self) -> None:
         """Publish what waits, for some seconds at most."""
         with self._lock:

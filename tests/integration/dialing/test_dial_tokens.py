@@ -1,0 +1,79 @@
+"""Departures: evenly spaced, shared by everybody, never a burst."""
+
+import asyncio
+from itertools import pairwise
+
+import pytest
+from outdial.operations.runtime import Runtime
+from outdial.queueing.dial_tokens import MOST_SLOWDOWN, slow_down, take_departure
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+pytestmark = pytest.mark.integration
+
+ACCOUNT = "AC-tokens"
+
+
+async def departures(redis: Redis, count: int, rate: float) -> list[float]:
+    """The moments given away, by Redis's own clock (less one interval)."""
+    found = []
+    for _ in range(count):
+        await take_departure(redis, ACCOUNT, rate)
+        found.append(float(await redis.get(f"outdial:pace:{ACCOUNT}")) / 1000)
+    return found
+
+
+async def test_an_emptied_redis_lets_a_second_pass_first(runtime: Runtime) -> None:
+    assert await take_departure(runtime.redis, ACCOUNT, 1) == pytest.approx(1.0, abs=0.05)
+    assert await take_departure(runtime.redis, ACCOUNT, 1) == pytest.approx(2.01, abs=0.05)
+
+
+@pytest.mark.parametrize("rate", [1.0, 5.0, 30.0])
+async def test_departures_keep_the_pace(runtime: Runtime, rate: float) -> None:
+    seconds = 30
+    moments = await departures(runtime.redis, round(rate * seconds) + 1, rate)
+    gaps = [after - before for before, after in pairwise(moments)]
+    assert min(gaps) >= 1 / rate
+    in_ten_seconds = max(
+        sum(1 for other in moments if moment <= other < moment + 10) for moment in moments
+    )
+    assert in_ten_seconds <= rate * 10
+    assert len(gaps) / (moments[-1] - moments[0]) > 0.98 * rate
+
+
+async def test_takers_at_once_depart_one_after_the_other(runtime: Runtime) -> None:
+    await asyncio.gather(*(take_departure(runtime.redis, ACCOUNT, 10) for _ in range(50)))
+    assert await take_departure(runtime.redis, ACCOUNT, 10) > 5
+
+
+async def test_an_idle_pace_is_not_saved_up(runtime: Runtime) -> None:
+    await runtime.redis.set(f"outdial:pace:{ACCOUNT}", 0)
+    waits = [await take_departure(runtime.redis, ACCOUNT, 2) for _ in range(3)]
+    assert waits == pytest.approx([0.0, 0.505, 1.01], abs=0.03)
+
+
+async def test_accounts_have_a_pace_each(runtime: Runtime) -> None:
+    for account in (ACCOUNT, "AC-other"):
+        await runtime.redis.set(f"outdial:pace:{account}", 0)
+    assert await take_departure(runtime.redis, ACCOUNT, 1) == 0
+    assert await take_departure(runtime.redis, "AC-other", 1) == 0
+
+
+async def test_a_slowed_pace_halves_but_never_stops_and_recovers(runtime: Runtime) -> None:
+    redis = runtime.redis
+    await redis.set(f"outdial:pace:{ACCOUNT}", 0)
+    for _ in range(MOST_SLOWDOWN + 3):
+        await slow_down(redis, ACCOUNT)
+    await take_departure(redis, ACCOUNT, 1)
+    assert await take_departure(redis, ACCOUNT, 1) == pytest.approx(16.16, abs=0.05)
+    assert 0 < await redis.ttl(f"outdial:slower:{ACCOUNT}") <= 15
+    await redis.delete(f"outdial:slower:{ACCOUNT}")
+    before = await take_departure(redis, ACCOUNT, 1)
+    assert await take_departure(redis, ACCOUNT, 1) - before == pytest.approx(1.01, abs=0.05)
+
+
+async def test_without_redis_there_is_no_departure() -> None:
+    nobody = Redis(host="127.0.0.1", port=9, socket_connect_timeout=1)
+    with pytest.raises((RedisError, OSError)):
+        await take_departure(nobody, ACCOUNT, 1)
+    await nobody.aclose()
