@@ -1,14 +1,11 @@
 """One conversation, from a pipeline that waits for its call to the last word written about it."""
 
 import asyncio
-import time
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Any
 
-import httpx
 import structlog
 from outdial.domain.attempt_state import Plan
 from outdial.domain.call_outcome import EndedBy
@@ -16,23 +13,25 @@ from outdial.operations.conversation_record import (
     ConversationBrief,
     Standing,
     close_conversation,
-    commit_hangup,
     machine_verdict,
 )
 from outdial.operations.leave_voicemail import leave_voicemail
 from outdial.operations.runtime import Runtime
 from pipecat.frames.frames import ErrorFrame
-from pipecat.workers.runner import WorkerRunner
 
 from outdial_media import metrics
 from outdial_media.background_writer import BackgroundWriter
-from outdial_media.closing_pass import closing_pass
-from outdial_media.instructions import earlier_messages, system_instruction
+from outdial_media.instructions import system_instruction
+from outdial_media.last_words import LastWords, hang_up
 from outdial_media.machine import SilenceWatch, wait_for_its_end
+from outdial_media.opening import Opening
 from outdial_media.phrases import phrases_for
 from outdial_media.pipeline import build_pipeline
+from outdial_media.pipeline_run import PipelineRun
+from outdial_media.provider_trouble import ProviderTrouble, Remedy, Trouble
 from outdial_media.shared_models import SharedModels
 from outdial_media.speech_services import SpeechServices
+from outdial_media.stages import Ending, Stage
 from outdial_media.telephone_line import TelephoneLine
 from outdial_media.tool_schemas import zone_of
 from outdial_media.tools import Tools
@@ -42,32 +41,8 @@ from outdial_media.voice import Voice
 
 _log = structlog.get_logger(__name__)
 
-PREPARE_SECONDS = 10.0
 GOODBYE_SECONDS = 20.0
 SCRIPT_SECONDS = 90.0
-COMMIT_SECONDS = 1.0
-LAST_WORDS_SECONDS = 2.0
-_TEARDOWN_SECONDS = 8.0
-_MODEL_TRIES = 2
-_VOICE_TRIES = 3
-
-
-class Stage(StrEnum):
-    """Where a conversation stands; it only goes forward."""
-
-    WAITING = "waiting"  # prepared, the phone still rings
-    TALKING = "talking"
-    MACHINE = "machine"  # mute until the script
-    GOODBYE = "goodbye"  # the last words are being said
-    OVER = "over"
-
-
-@dataclass(frozen=True)
-class Ending:
-    """Why a conversation ended."""
-
-    ended_by: EndedBy
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -109,14 +84,12 @@ class Conversation:
         self._voice = Voice(self._pipeline, line)
         self._turns = TurnRecord(self._pipeline, line, self._transcript)
         self._phrases = phrases_for(brief.template.language)
+        self._opening = Opening(kit.services, brief, self._pipeline, self._voice)
+        self._trouble = ProviderTrouble(self._pipeline)
+        self._turns.on_work = self._trouble.works
+        self._run = PipelineRun(self._pipeline.worker)
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._runner: WorkerRunner | None = None
-        self._running: asyncio.Task[None] | None = None
-        self._started = asyncio.Event()
-        self._greeting: bytes | None = None
         self._idle_prompts_said = 0
-        self._failures: dict[str, int] = {}
-        self._pipeline.worker.add_event_handler("on_pipeline_started", self._on_started)
         self._pipeline.worker.add_event_handler("on_pipeline_error", self._on_error)
         self._pipeline.person.add_event_handler("on_user_turn_idle", self._on_idle)
         self._pipeline.person.add_event_handler("on_user_turn_started", self._on_person)
@@ -125,26 +98,12 @@ class Conversation:
 
     async def prepare(self) -> None:
         """Connect the providers and have the greeting ready; done once, early or late."""
-        if self._running is not None:
-            return
-        self._runner = WorkerRunner(handle_sigint=False)
-        await self._runner.add_workers(self._pipeline.worker)
-        self._running = asyncio.create_task(self._runner.run())
-        started = asyncio.ensure_future(self._started.wait())
-        try:
-            await asyncio.gather(
-                asyncio.wait(
-                    {started, self._running}, timeout=PREPARE_SECONDS, return_when="FIRST_COMPLETED"
-                ),
-                self._make_greeting(),
-            )
-        finally:
-            started.cancel()
+        await asyncio.gather(self._run.start(), self._opening.prepare())
 
     async def discard(self) -> None:
         """Let go of a conversation that never began: nothing is written about it."""
         self._stage = Stage.OVER
-        await self._tear_down()
+        await self._run.tear_down()
 
     # The call.
 
@@ -211,34 +170,12 @@ class Conversation:
         self._spawn(self._end_after(max(1.0, 60 * agent.max_minutes - gone)))
 
     async def _open(self) -> None:
-        if not self._started.is_set():
-            self._provider_failed("providers", "the pipeline did not start")
-        elif self.brief.history:
-            self._pipeline.context.add_messages(earlier_messages(self.brief))  # type: ignore[arg-type]
-            await self._voice.say(self._phrases.resumed)
+        if not self._run.has_started:
+            self._give_up(Trouble("pipeline", Remedy.HANG_UP, "it did not start"))
         elif self.brief.plan == Plan.VOICEMAIL:
             self._begin_message(has_spoken=False)
-        elif self.brief.template.agent.first_turn == "model":
-            await self._voice.let_model_speak()
-        elif self.brief.template.agent.first_turn == "agent":
-            await self._greet()
-
-    async def _greet(self) -> None:
-        if self._greeting:
-            await self._voice.play(self.brief.greeting, self._greeting)
         else:
-            await self._voice.say(self.brief.greeting)
-
-    async def _make_greeting(self) -> None:
-        brief = self.brief
-        if brief.template.agent.first_turn != "agent" or brief.history:
-            return
-        try:
-            self._greeting = await self._kit.services.synthesise(
-                brief.template.voice.tts, brief.greeting
-            )
-        except httpx.HTTPError as error:  # the voice of the pipeline may still work
-            _log.warning("greeting_not_made", error=repr(error))
+            await self._opening.speak()
 
     async def _until_over(self) -> Ending:
         gone = asyncio.create_task(self._line.ended.wait())
@@ -301,9 +238,6 @@ class Conversation:
 
     # Events of the pipeline.
 
-    async def _on_started(self, *_args: object) -> None:
-        self._started.set()
-
     async def _on_person(self, *_args: object) -> None:
         self._idle_prompts_said = 0
 
@@ -318,32 +252,20 @@ class Conversation:
             self.end_with(self.brief.goodbye, "idle")
 
     async def _on_error(self, _worker: object, frame: ErrorFrame) -> None:
-        parts = self._pipeline
-        names: dict[int, str] = {
-            id(parts.hearing): "hearing",
-            id(parts.thinking): "thinking",
-            id(parts.speaking): "speaking",
-        }
-        provider = names.get(id(frame.processor))
-        if provider is None or frame.processor is None or self._stage is Stage.OVER:
+        trouble = self._trouble.weigh(frame)
+        if self._stage is Stage.OVER:
             return
-        metrics.provider_errors.labels(provider).inc()
-        count = self._failures[provider] = self._failures.get(provider, 0) + 1
-        usable = frame.processor.is_usable
-        if provider == "hearing" and usable:
-            return  # it reconnects by itself, and says so when it gives up
-        tries = _MODEL_TRIES if provider == "thinking" else _VOICE_TRIES
-        if usable and count < tries:
-            if provider == "thinking":
-                await self._voice.let_model_speak()
-            return
-        self._provider_failed(provider, frame.error)
+        if trouble.remedy is Remedy.ASK_AGAIN:
+            await self._voice.let_model_speak()
+        elif trouble.remedy is not Remedy.NOTHING:
+            self._give_up(trouble)
 
-    def _provider_failed(self, provider: str, error: str) -> None:
-        payload = {"provider": provider, "error": error[:500]}
-        key = f"provider_failed:{self.brief.stream_no}:{provider}"
+    def _give_up(self, trouble: Trouble) -> None:
+        """No provider does the work: say so if it can be said. The lead is tried again."""
+        payload = {"provider": trouble.provider, "error": trouble.error[:500]}
+        key = f"provider_failed:{self.brief.stream_no}:{trouble.provider}"
         self._transcript.milestone("provider_failed", payload, key=key)
-        if provider in {"hearing", "thinking"}:
+        if trouble.remedy is Remedy.APOLOGISE:
             self.end_with(self._phrases.trouble, "provider_failed", EndedBy.SYSTEM)
         else:
             self._end(Ending(EndedBy.SYSTEM, "provider_failed"))
@@ -354,68 +276,34 @@ class Conversation:
         talked = self._stage in {Stage.TALKING, Stage.GOODBYE}
         self._stage = Stage.OVER
         try:
-            if self._line.ended.is_set():
-                await self._act_on_last_words(talked)
-            else:
-                await self._hang_up()
-            await self._tear_down()
-        except Exception:  # noqa: BLE001 - it ends, and says so, whatever happened
+            self._pipeline.output.cut()
+            person_hung_up = self._line.ended.is_set()
+            if not person_hung_up:
+                await hang_up(self._kit.runtime, self.brief, self._line)
+            if talked:
+                await self._last_words().act(person_hung_up=person_hung_up)
+            await self._run.tear_down()
+        except Exception:  # noqa: BLE001 - what is left is still written
             _log.exception("closing_failed", attempt_id=str(self.brief.attempt_id))
         finally:
+            for task in list(self._tasks):
+                task.cancel()
             self._writer.add(lambda: self._write_closing(ending))
             await self._writer.drain()
             metrics.live_calls.dec()
             metrics.calls.labels(ending.ended_by, ending.reason).inc()
 
-    async def _hang_up(self) -> None:
-        """Commit that it ends, then close: whoever sees the socket close must know why."""
-        brief, runtime = self.brief, self._kit.runtime
-        try:
-            async with asyncio.timeout(COMMIT_SECONDS):
-                await commit_hangup(runtime, brief.attempt_id, brief.stream_no)
-        except Exception as error:  # noqa: BLE001 - whatever keeps Postgres from answering
-            _log.warning("hangup_not_committed", error=repr(error))
-            if self._line.start is not None:
-                await runtime.carrier.end_call(self._line.start.call_sid)
-        await self._line.close()
-        self._pipeline.output.cut()
-
-    async def _act_on_last_words(self, talked: bool) -> None:
-        """The person has gone: hear the end of what they said, and do what it asks for."""
-        self._pipeline.output.cut()
-        if not talked:
-            return
-        deadline = time.monotonic() + self._kit.runtime.settings.closing_pass_seconds
-        await self._pipeline.hearing.flush(LAST_WORDS_SECONDS)
-        owed = self._pipeline.thinking.answering
-        await self._tear_down()
-        said = self._turns.last_words()
-        messages = [dict(m) for m in self._pipeline.context.messages if isinstance(m, dict)]
-        if said:
-            messages.append({"role": "user", "content": said})
-        if not messages or not (owed or messages[-1]["role"] in {"user", "tool"}):
-            return
-        await closing_pass(
-            self._kit.services.groq,
-            self._kit.services.model_of(self.brief.template),
-            self._instruction,
-            messages,
+    def _last_words(self) -> LastWords:
+        return LastWords(
+            self._kit.services,
+            self.brief,
+            self._pipeline,
+            self._run,
+            self._turns,
             self._tools,
-            max(1.0, deadline - time.monotonic()),
+            self._instruction,
+            self._kit.runtime.settings.closing_pass_seconds,
         )
-
-    async def _tear_down(self) -> None:
-        for task in list(self._tasks):
-            task.cancel()
-        if self._runner is None or self._running is None:
-            return
-        runner, running = self._runner, self._running
-        self._runner = self._running = None
-        await runner.cancel(reason="the call is over")
-        _, late = await asyncio.wait({running}, timeout=_TEARDOWN_SECONDS)
-        for task in late:
-            _log.error("pipeline_not_torn_down", attempt_id=str(self.brief.attempt_id))
-            task.cancel()
 
     async def _write_closing(self, ending: Ending) -> None:
         await close_conversation(

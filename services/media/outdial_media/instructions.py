@@ -1,9 +1,10 @@
 """What the model is told beside the template's prompt, and of what was said on earlier streams."""
 
 import json
-from typing import Any
+from typing import Any, cast
 
 from outdial.operations.conversation_record import ConversationBrief
+from pipecat.processors.aggregators.llm_context import LLMContextMessage
 
 
 def system_instruction(brief: ConversationBrief, local_time: str) -> str:
@@ -18,7 +19,7 @@ def system_instruction(brief: ConversationBrief, local_time: str) -> str:
     return "\n\n".join(parts)
 
 
-def earlier_messages(brief: ConversationBrief) -> list[dict[str, Any]]:
+def earlier_messages(brief: ConversationBrief) -> list[LLMContextMessage]:
     """The conversation until its stream was lost, for the model to go on from."""
     messages: list[dict[str, Any]] = [
         {"role": "assistant" if turn.role == "agent" else "user", "content": turn.text}
@@ -35,4 +36,4 @@ def earlier_messages(brief: ConversationBrief) -> list[dict[str, Any]]:
     if calls:
         text = "Tools that were called so far; do not call them again: "
         messages.append({"role": "system", "content": text + json.dumps(calls)})
-    return messages
+    return cast("list[LLMContextMessage]", messages)

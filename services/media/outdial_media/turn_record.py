@@ -1,6 +1,7 @@
 """From the pipeline's events to the record: who said what, when, and how much of it was heard."""
 
 import time
+from collections.abc import Callable
 
 from pipecat.frames.frames import TranscriptionFrame
 from pipecat.processors.aggregators.llm_response_universal import (
@@ -26,6 +27,8 @@ class TurnRecord:
         self._person_was_heard = False
         self.agent_spoke = False
         """Whether the agent has said anything since the person's last words."""
+        self.on_work: Callable[[str], None] = lambda _provider: None
+        """A provider has done its work: `thinking` or `speaking`."""
         pipeline.output.on_speech = self._on_speech
         pipeline.output.on_person = transcript.person_spoke
         pipeline.hearing.on_heard = self._on_heard
@@ -40,6 +43,7 @@ class TurnRecord:
         return text
 
     def _on_speech(self, speech: Speech) -> None:
+        self.on_work("speaking")
         if speech.latency_ms is not None:
             metrics.reply.observe(speech.latency_ms / 1000)
         if not self._agent_was_heard:
@@ -56,6 +60,7 @@ class TurnRecord:
         self._transcript.heard(frame)
 
     def _on_text(self, text: str) -> None:
+        self.on_work("thinking")
         self.agent_spoke = self.agent_spoke or bool(text.strip())
 
     async def _on_person_turn(

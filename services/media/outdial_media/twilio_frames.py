@@ -59,10 +59,11 @@ def read(text: str) -> Message | None:
 
 
 def _start(start: Mapping[str, object]) -> StreamStart:
+    stream_sid, call_sid = str(start["streamSid"]), str(start["callSid"])
     parameters = start.get("customParameters")
     return StreamStart(
-        stream_sid=str(start["streamSid"]),
-        call_sid=str(start["callSid"]),
+        stream_sid=stream_sid,
+        call_sid=call_sid,
         parameters={k: str(v) for k, v in parameters.items()}
         if isinstance(parameters, Mapping)
         else {},
