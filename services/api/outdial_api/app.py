@@ -18,6 +18,7 @@ from outdial_api.body_limit import IMPORT_LIMIT, BodyLimit
 from outdial_api.request_metrics import RequestMetrics
 from outdial_api.routes import (
     calls,
+    campaign_check,
     campaigns,
     health,
     imports,
@@ -25,6 +26,7 @@ from outdial_api.routes import (
     leads,
     numbers,
     pods,
+    suppression_import,
     suppressions,
     templates,
     twilio_callbacks,
@@ -42,10 +44,12 @@ _ROUTERS = (
     health.router,
     calls.router,
     campaigns.router,
+    campaign_check.router,
     imports.router,
     leads.router,
     templates.router,
     numbers.router,
+    suppression_import.router,
     suppressions.router,
     pods.router,
     keys.router,
@@ -83,7 +87,11 @@ def create_app(settings: Settings) -> FastAPI:
     for router in _ROUTERS:
         app.include_router(router)
     problems.install(app)
-    app.add_middleware(BodyLimit, larger=[("/v1/campaigns/", "/leads", IMPORT_LIMIT)])
+    larger = [
+        ("/v1/campaigns/", "/leads", IMPORT_LIMIT),
+        ("/v1/suppressions/", "/import", IMPORT_LIMIT),
+    ]
+    app.add_middleware(BodyLimit, larger=larger)
     app.add_middleware(RequestMetrics)
     return app
 

@@ -16,6 +16,7 @@ class CampaignView(View):
     id: uuid.UUID
     name: str
     status: str = Field(description="draft | running | paused | canceled")
+    paused_reason: str | None = Field(description="Why it is paused, if no operator paused it.")
     template_id: uuid.UUID
     template: str
     template_version: int

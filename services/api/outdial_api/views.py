@@ -4,10 +4,12 @@ import uuid
 from datetime import datetime
 from typing import Any
 
+from outdial.operations.why_not_called import why_not_called
 from outdial.storage.tables import (
     ApiKey,
     Attempt,
     CallEvent,
+    Campaign,
     Contact,
     Lead,
     Number,
@@ -59,11 +61,19 @@ class LeadView(View):
     created_at: datetime
     finished_at: datetime | None
     contacts: list[ContactView] = Field(default_factory=list)
+    why: str = Field(
+        default="",
+        description="Why it is not called just now, in words.",
+        examples=["Not called: the number was called often enough within 24 hours."],
+    )
 
     @classmethod
-    def of(cls, lead: Lead, contacts: list[Contact]) -> "LeadView":
-        """A lead with its contacts."""
+    def of(
+        cls, lead: Lead, contacts: list[Contact], campaign: Campaign | None = None
+    ) -> "LeadView":
+        """A lead with its contacts; `why` takes its campaign into account where it is given."""
         view = cls.model_validate(lead)
+        view.why = why_not_called(lead, contacts, campaign)
         view.contacts = [ContactView.model_validate(contact) for contact in contacts]
         return view
 
@@ -253,7 +263,8 @@ class NumberView(View):
     phone: str
     label: str | None
     status: str = Field(description="active | set_aside")
-    set_aside_reason: str | None
+    set_aside_reason: str | None = Field(description="Why no call comes from it any more.")
+    set_aside_at: datetime | None
     last_used_at: datetime | None
     created_at: datetime
 

@@ -52,9 +52,16 @@ class ApiClient:
             if not cursor:
                 return
 
-    def post(self, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Json:
+    def post(
+        self,
+        path: str,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float = 60,
+    ) -> Json:
         """POST JSON, and read JSON back (an empty object when there is none)."""
-        answer = self._send("POST", path, json=body if body is not None else {}, headers=headers)
+        sent = body if body is not None else {}
+        answer = self._send("POST", path, json=sent, headers=headers, timeout=timeout)
         return cast("Json", answer.json()) if answer.content else {}
 
     def post_file(self, path: str, file: Path, content_type: str, key: str = "") -> Json:

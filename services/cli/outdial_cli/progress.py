@@ -24,6 +24,8 @@ def describe(campaign: Json) -> list[str]:
         f"{campaign['name']}: {campaign['status']}, template {campaign['template']} "
         f"version {campaign['template_version']}, {leads['total']} leads"
     ]
+    if campaign.get("paused_reason"):
+        lines.append(f"  paused:    {campaign['paused_reason']}")
     states = {_NAMES.get(state, state): count for state, count in leads["states"].items() if count}
     if states:
         lines.append("  leads:     " + _list(states))

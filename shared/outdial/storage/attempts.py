@@ -64,12 +64,13 @@ async def of_lead(session: AsyncSession, lead_id: uuid.UUID) -> list[Attempt]:
     )
 
 
-async def lock_live_of_number(session: AsyncSession, phone: str) -> list[Attempt]:
-    """The live outbound attempts to a number (one, or none), locked."""
+async def lock_live_of_number(session: AsyncSession, *phones: str) -> list[Attempt]:
+    """The live outbound attempts to a number (one, or none) or to several, locked."""
     return list(
         await session.scalars(
             select(Attempt)
-            .where(Attempt.phone == phone, IS_OUTBOUND, IS_LIVE)
+            .where(Attempt.phone.in_(phones), IS_OUTBOUND, IS_LIVE)
+            .order_by(Attempt.id)
             .with_for_update()
             .execution_options(populate_existing=True)
         )

@@ -1,7 +1,7 @@
 """Queries on the numbers that nobody may call."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
@@ -25,6 +25,21 @@ async def add(
         .returning(Suppression.phone)
     )
     return written is not None
+
+
+async def add_many(session: AsyncSession, reasons: Mapping[str, str], source: str) -> set[str]:
+    """Suppress numbers (each with its reason), under `locks.lock_numbers`; those that are new."""
+    rows = [
+        {"phone": phone, "reason": reason, "source": source}
+        for phone, reason in sorted(reasons.items())
+    ]
+    if not rows:
+        return set()
+    return set(
+        await session.scalars(
+            insert(Suppression).values(rows).on_conflict_do_nothing().returning(Suppression.phone)
+        )
+    )
 
 
 async def is_suppressed(session: AsyncSession, phone: str) -> bool:

@@ -10,7 +10,7 @@ from outdial.domain.lead_state import LeadState
 from outdial.operations import change_lead
 from outdial.operations.check_text import unstorable_in
 from outdial.operations.runtime import Runtime
-from outdial.storage import leads
+from outdial.storage import campaigns, leads
 from outdial.storage.tables import Lead
 
 from outdial_api import pages, problems
@@ -40,7 +40,10 @@ async def list_leads(
         )
         contacts = await leads.contacts_of(session, [row.id for row in rows])
     return pages.page_of(
-        rows, limit, lambda row: row.id, lambda row: LeadView.of(row, contacts.get(row.id, []))
+        rows,
+        limit,
+        lambda row: row.id,
+        lambda row: LeadView.of(row, contacts.get(row.id, []), found),
     )
 
 
@@ -93,4 +96,5 @@ def _changes(body: LeadChanges) -> change_lead.LeadChange:
 async def _shown(runtime: Runtime, lead: Lead) -> LeadView:
     async with runtime.sessions() as session:
         contacts = await leads.contacts_of(session, [lead.id])
-    return LeadView.of(lead, contacts.get(lead.id, []))
+        campaign = await campaigns.get(session, lead.campaign_id)
+    return LeadView.of(lead, contacts.get(lead.id, []), campaign)

@@ -13,7 +13,7 @@ from outdial_api.dependencies import OpenRuntime
 from outdial_api.idempotency import Answer, OnceOnly
 from outdial_api.pages import Page
 from outdial_api.requests import NewNumber
-from outdial_api.security import Viewer
+from outdial_api.security import Operator, Viewer
 from outdial_api.views import NumberView
 
 router = APIRouter(prefix="/v1/numbers", tags=["numbers"], responses=problems.RESPONSES)
@@ -51,4 +51,18 @@ async def get_number(
         number = await numbers.get(session, phone)
     if number is None:
         raise NotFound("There is no such number.")
+    return NumberView.of(number)
+
+
+@router.post("/{phone}/restore")
+async def restore_number(
+    phone: Annotated[str, Path(max_length=64)], runtime: OpenRuntime, _key: Operator
+) -> NumberView:
+    """Let calls come again from a number that was set aside, once its trouble is mended."""
+    async with runtime.sessions.begin() as session:
+        known = await numbers.restore(session, phone)
+        number = await numbers.get(session, phone)
+    if not known or number is None:
+        raise NotFound("There is no such number.")
+    runtime.hints.dispatch()
     return NumberView.of(number)

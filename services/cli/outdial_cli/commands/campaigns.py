@@ -121,6 +121,18 @@ def status(campaign: Campaign, as_json: AsJson = False) -> None:
 
 
 @app.command()
+def check(campaign: Campaign, as_json: AsJson = False) -> None:
+    """Try it without dialing: who can be called, when, and why each other one cannot."""
+    with connect() as api:
+        found = api.post(f"/v1/campaigns/{campaign}/check", timeout=600)
+    if as_json:
+        print_json(found)
+        return
+    for line in found["text"]:
+        say(line)
+
+
+@app.command()
 def watch(campaign: Campaign) -> None:
     """Follow it until every lead is finished, or waits for a time its person asked for."""
     with connect() as api:

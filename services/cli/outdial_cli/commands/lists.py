@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from outdial_cli.connection import connect
-from outdial_cli.output import print_json, say
+from outdial_cli.output import err, print_json, say
 from outdial_cli.tables import show_rows
 
 AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
@@ -69,6 +69,39 @@ def list_numbers(as_json: AsJson = False) -> None:
             as_json=as_json,
             none="No numbers yet: `outdial number add +1...`.",
         )
+
+
+@numbers.command("restore")
+def restore_number(phone: Phone, as_json: AsJson = False) -> None:
+    """Let calls come again from a number that was set aside."""
+    with connect() as api:
+        restored = api.post(f"/v1/numbers/{phone}/restore")
+    if as_json:
+        print_json(restored)
+    else:
+        say(f"Calls may come from {restored['phone']} again.")
+
+
+@suppressions.command("import")
+def import_suppressions(
+    file: Annotated[Path, typer.Argument(help="CSV with a column `phone`, perhaps `reason`.")],
+    as_json: AsJson = False,
+) -> None:
+    """Never call any number of a list again. Rows without a number are named (then exit 1)."""
+    with connect() as api:
+        done = api.post_file("/v1/suppressions/import", file, "text/csv")
+    if as_json:
+        print_json(done)
+    else:
+        say(f"{done['added']} numbers are suppressed now, {done['known']} were already.")
+        if done["stopped_calls"]:
+            say(f"{done['stopped_calls']} calls to them were stopped.")
+        for item in done["problems"][:20]:
+            err.print(f"row {item['row']}: {item['field']} {item['message']}", markup=False)
+        if done["refused"]:
+            err.print(f"{done['refused']} rows were refused: mend them and import again.")
+    if done["refused"]:
+        raise typer.Exit(1)
 
 
 @suppressions.command("add")
