@@ -90,8 +90,10 @@ def synthesise(
 ) -> Samples:
     """Speak `text`: mono 16-bit samples without silence at either end, at an even level.
 
-    `voice` is an espeak-ng name (`en-us`, `en-us+f3`), `rate` is words a minute. The same
-    arguments always give the same samples; the array is shared and read-only. About 6 ms a phrase.
+    `voice` is an espeak-ng name (`en-us`, `en-us+f3`), `rate` is words a minute. About 6 ms a
+    phrase. Within a process the same arguments give the same samples (the array is shared and
+    read-only); another process says it with the same words, length and pitch, but espeak-ng's
+    flutter begins elsewhere: tests compare what is heard, not samples.
     """
     spoken, spoken_rate = _espeak.speak(text, voice, rate)
     samples = _levelled(_trimmed(resample(spoken, spoken_rate, sample_rate)))

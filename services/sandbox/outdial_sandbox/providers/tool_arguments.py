@@ -1,11 +1,13 @@
 """Arguments that fit a tool's JSON Schema, built from what a script says and what was heard."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-_YES = ("yes", "confirm", "accept", "agree", "interested", "success", "satisf", "done", "true")
-_NO = ("no", "declin", "reject", "refus", "not", "unsatisf", "fail", "false")
-_NEGATIVE_FIRST = ("not", "un", "no", "declin", "reject", "refus", "fail", "false")
+# Words of an enum that mean yes or no, the plainest first; a stem matches the words it begins.
+_YES = ("yes", "true", "confirm", "accept", "agree", "interested", "success", "satisf", "done")
+_NO = ("no", "false", "declin", "reject", "refus", "unsatisf", "fail", "not")
+_WHOLE_WORDS = ("no", "not", "yes")
 
 
 def choose(alternatives: Sequence[Mapping[str, Any]], known: Mapping[str, Any]) -> dict[str, Any]:
@@ -72,17 +74,17 @@ def _of_type(wanted: Mapping[str, Any], heard: str, *, positive: bool) -> Any:
 
 
 def _from_enum(values: Sequence[Any], *, positive: bool) -> Any:
-    for value in values:
-        if _sounds(str(value).lower(), positive=positive):
-            return value
+    for meaning in _YES if positive else _NO:
+        for value in values:
+            words = re.findall(r"[a-z]+", str(value).lower())
+            negated = positive and set(words) & {"no", "not"}
+            if not negated and any(_means(word, meaning) for word in words):
+                return value
     return values[0] if positive else values[-1]
 
 
-def _sounds(word: str, *, positive: bool) -> bool:
-    negative = word.startswith(_NEGATIVE_FIRST)
-    if positive:
-        return not negative and any(part in word for part in _YES)
-    return negative or any(word.startswith(part) for part in _NO)
+def _means(word: str, meaning: str) -> bool:
+    return word == meaning if meaning in _WHOLE_WORDS else word.startswith(meaning)
 
 
 def _limited(value: Any, wanted: Any) -> Any:
