@@ -70,7 +70,7 @@ class History:
         heartbeat = Heartbeat(
             name, str(said.boot), f"wss://x/{name}", SLOTS[name], said.state, live=[*said.live]
         )
-        reserved = await beat(self.redis, heartbeat, self.settings)
+        reserved = (await beat(self.redis, heartbeat, self.settings)).reserved
         assert not said.live & set(reserved)
 
     async def reserve(self, attempt_id: UUID) -> None:

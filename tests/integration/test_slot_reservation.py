@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from outdial.routing import keys
-from outdial.routing.pod_registry import Heartbeat, beat, list_pods
+from outdial.routing.pod_registry import Heartbeat, ask_to_drain, beat, list_pods
 from outdial.routing.slot_reservation import (
     Held,
     NoRoom,
@@ -137,8 +137,8 @@ async def test_a_pod_learns_what_is_reserved_and_takes_it_over(
     await beat(redis, pod("pod-1", 2), settings)
     attempt = uuid4()
     await reserve(redis, attempt, 30)
-    assert await beat(redis, pod("pod-1", 2), settings) == [attempt]
-    assert await beat(redis, pod("pod-1", 2, live=[attempt]), settings) == []
+    assert (await beat(redis, pod("pod-1", 2), settings)).reserved == [attempt]
+    assert (await beat(redis, pod("pod-1", 2, live=[attempt]), settings)).reserved == []
     view = (await list_pods(redis))[0]
     assert (view.reserved, view.live) == (0, 1)
     slot = await reserve(redis, attempt, 30)
@@ -152,7 +152,7 @@ async def test_a_new_boot_inherits_nothing(redis: Redis, settings: Settings) -> 
     await beat(redis, pod("pod-1", 2, live=[uuid4()]), settings)
     attempt = uuid4()
     await reserve(redis, attempt, 30)
-    assert await beat(redis, pod("pod-1", 2, boot="b2"), settings) == []
+    assert (await beat(redis, pod("pod-1", 2, boot="b2"), settings)).reserved == []
     assert await holder(redis, attempt) is None
     assert await free_slots(redis) == 2
     slot = await reserve(redis, attempt, 30)
@@ -188,7 +188,32 @@ async def test_a_draining_pod_keeps_live_calls_and_loses_those_that_ring(
     await beat(redis, pod("pod-2"), settings)
     where = [await reserve(redis, a, 30) for a in (rings, speaks)]
     assert [slot.pod_id for slot in where if isinstance(slot, Slot)] == ["pod-2", "pod-1"]
-    assert await beat(redis, pod("pod-1", live=[speaks], state="draining"), settings) == []
+    assert (
+        await beat(redis, pod("pod-1", live=[speaks], state="draining"), settings)
+    ).reserved == []
+
+
+async def test_a_pod_that_is_asked_to_drain_takes_nothing_from_that_moment(
+    redis: Redis, settings: Settings
+) -> None:
+    rings = uuid4()
+    await beat(redis, pod("pod-1"), settings)
+    await reserve(redis, rings, 30)
+    assert await ask_to_drain(redis, "pod-1")
+    assert await free_slots(redis) == 0
+    assert await reserve(redis, uuid4(), 30) == NoRoom()
+    await beat(redis, pod("pod-2"), settings)
+    moved = await reserve(redis, rings, 30)
+    assert isinstance(moved, Slot)
+    assert moved.pod_id == "pod-2"
+    told = await beat(redis, pod("pod-1"), settings)  # it does not know yet
+    assert told.drain
+    assert [p.state for p in await list_pods(redis)] == ["draining", "ready"]
+    assert await free_slots(redis) == 1
+    reborn = await beat(redis, pod("pod-1", boot="b2"), settings)
+    assert not reborn.drain
+    assert await free_slots(redis) == 3
+    assert not await ask_to_drain(redis, "nobody")
 
 
 async def test_the_pod_that_lost_the_call_is_avoided_in_that_life(
@@ -220,7 +245,7 @@ async def test_an_emptied_redis_says_nothing_until_it_is_rebuilt(
     held = [Held(ringing, "pod-1", "b1", 30), Held(uuid4(), "pod-1", "old-life", 30)]
     assert await rebuild(redis, held)
     assert not await rebuild(redis, [])  # somebody else came first
-    assert await beat(redis, pod("pod-1", 1), settings) == [ringing]
+    assert (await beat(redis, pod("pod-1", 1), settings)).reserved == [ringing]
     assert await reserve(redis, uuid4(), 30) == NoRoom()
     assert isinstance(await reserve(redis, ringing, 30), Slot)
 

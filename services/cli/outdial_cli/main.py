@@ -23,6 +23,7 @@ app.add_typer(campaigns.app, name="campaign")
 app.add_typer(lists.templates, name="template")
 app.add_typer(lists.numbers, name="number")
 app.add_typer(lists.suppressions, name="suppress")
+app.add_typer(lists.pods, name="pod")
 app.add_typer(keys.app, name="key")
 app.add_typer(database.app, name="db")
 

@@ -49,7 +49,7 @@ async def serve(settings: Settings) -> None:
         asked.clear()
         if not serving.done():
             _log.info("draining", calls=pod.calls)
-            draining = asyncio.create_task(pod.drain(settings.drain_seconds))
+            draining = asyncio.create_task(pod.retire(settings.drain_seconds))
             await _first(draining, asyncio.create_task(asked.wait()), serving)
             draining.cancel()
         server.should_exit = True

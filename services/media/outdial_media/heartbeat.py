@@ -1,12 +1,11 @@
 """The pod's beat: each second it says what it is, and hears what is reserved on it."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from uuid import UUID
+from collections.abc import Callable
 
 import structlog
 from outdial.operations.runtime import Runtime
-from outdial.routing.pod_registry import Heartbeat, beat
+from outdial.routing.pod_registry import BeatAnswer, Heartbeat, beat
 from redis.exceptions import RedisError
 
 from outdial_media import metrics
@@ -17,7 +16,7 @@ _log = structlog.get_logger(__name__)
 async def keep_beating(
     runtime: Runtime,
     describe: Callable[[], Heartbeat],
-    follow: Callable[[Sequence[UUID]], None],
+    follow: Callable[[BeatAnswer], None],
     wake: asyncio.Event,
     accepted: asyncio.Event,
 ) -> None:
@@ -31,9 +30,9 @@ async def keep_beating(
     while True:
         try:
             async with asyncio.timeout(runtime.settings.pod_out_after_seconds):
-                reserved = await beat(runtime.redis, describe(), runtime.settings)
+                answer = await beat(runtime.redis, describe(), runtime.settings)
             accepted.set()
-            follow(reserved)
+            follow(answer)
         except (RedisError, OSError, TimeoutError) as error:
             _log.warning("beat_failed", error=repr(error))
         due = loop.time() + pause

@@ -4,14 +4,17 @@ import asyncio
 import ctypes
 import gc
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from uuid import UUID
 
 import structlog
+from outdial.domain.attempt_state import Plan
+from outdial.operations.ask_in_time import STORE_ERRORS
 from outdial.operations.conversation_record import Standing, open_conversation
+from outdial.operations.move_call import move_call
 from outdial.operations.runtime import Runtime
-from outdial.routing.pod_registry import Heartbeat
+from outdial.routing.pod_registry import BeatAnswer, Heartbeat
 from outdial.routing.stream_token import StreamClaims
 from starlette.responses import Response
 from starlette.websockets import WebSocket
@@ -31,6 +34,12 @@ _log = structlog.get_logger(__name__)
 START_SECONDS = 10.0
 """A socket on which no `start` came by then is closed."""
 
+ON_THE_WAY_SECONDS = 3.0
+"""How long a pod that drains waits for calls that were just sent to it, when there are any."""
+
+LAST_WRITES_SECONDS = 5.0
+"""How long calls that were cut may take to write what happened."""
+
 
 class Pod:
     """One process that offers slots. `boot_id` is new at each start, so tokens die with it."""
@@ -43,6 +52,8 @@ class Pod:
         self._preparation = Preparation(kit)
         self._live: dict[UUID, Conversation | None] = {}
         self._draining = False
+        self._expected = 0  # reserved here and not yet live, as the registry said last
+        self._retiring: asyncio.Task[None] | None = None
         self._empty = asyncio.Event()
         self._empty.set()
         self._wake = asyncio.Event()
@@ -73,6 +84,9 @@ class Pod:
         try:
             yield
         finally:
+            await self.drain(LAST_WRITES_SECONDS)
+            if self._retiring is not None:
+                tasks.append(self._retiring)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -88,6 +102,40 @@ class Pod:
         except TimeoutError:
             return False
         return True
+
+    async def retire(self, seconds: float) -> None:
+        """Drain, and when that takes longer than `seconds`, let the rest go on at other pods.
+
+        A call that was answered a moment ago may be on its way here: it is waited for.
+        """
+        self._draining = True
+        self._accepted.clear()
+        self._wake.set()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.pod_out_after_seconds):
+                await self._accepted.wait()
+        if self._expected:
+            await asyncio.sleep(ON_THE_WAY_SECONDS)
+        if not await self.drain(seconds):
+            await self._hand_over()
+
+    async def _hand_over(self) -> None:
+        """Move the calls that still go on; one that finds no room elsewhere is left to talk."""
+        here = (self._settings.pod_id, self.boot_id)
+        for attempt_id, conversation in list(self._live.items()):
+            if conversation is None:
+                continue
+            stream_no = conversation.brief.stream_no
+            try:
+                moved = await move_call(self._kit.runtime, attempt_id, stream_no, here)
+            except STORE_ERRORS as error:
+                _log.warning("call_not_handed_over", error=repr(error))
+                continue
+            if moved is not None:
+                # It closes its socket; Twilio asks `action`, and is sent to the other pod.
+                standing = Standing(Plan.CONVERSATION, stream_no + 1, None, ended=False)
+                conversation.plan_changed(standing)
+        await self.drain(LAST_WRITES_SECONDS)
 
     async def enter(self, websocket: WebSocket, path: str, token: str) -> None:
         """A socket knocks: refuse it before it is accepted, or hold its conversation."""
@@ -141,8 +189,13 @@ class Pod:
         elif attempt_id not in self._live:
             self._preparation.plan_changed(attempt_id, standing)
 
-    def _follow(self, reserved: Sequence[UUID]) -> None:
-        self._preparation.follow(i for i in reserved if i not in self._live)
+    def _follow(self, answer: BeatAnswer) -> None:
+        reserved = [i for i in answer.reserved if i not in self._live]
+        self._expected = len(reserved)
+        self._preparation.follow(reserved)
+        if answer.drain and self._retiring is None:
+            _log.info("asked_to_drain", calls=self.calls)
+            self._retiring = asyncio.create_task(self.retire(self._settings.drain_seconds))
 
     def _describe(self) -> Heartbeat:
         return Heartbeat(

@@ -141,6 +141,7 @@ async def _was_closed(runtime: Runtime, attempt: Attempt) -> bool:
         or (
             event.kind == "conversation_closed"
             and event.payload.get("stream_no") == attempt.stream_no
+            and event.payload.get("reason") != "stream_lost"  # nobody closed it: it goes on
         )
         for event in said
     )

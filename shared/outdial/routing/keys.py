@@ -19,8 +19,11 @@ READY = "outdial:pods:ready"
 SLOTS = "outdial:slots"
 """Hash: attempt → `pod boot_id since`, who holds its slot. Written with the pod's sets."""
 
+DRAINS = "outdial:pods:drains"
+"""Hash: pod → the boot id that an operator asked to drain. A restart is another life, and ready."""
+
 POD_PREFIX = "outdial:pod:"
 """`outdial:pod:{pod}:reserved` and `:live`: sorted sets, attempt → end of its lease."""
 
-SCRIPT_KEYS = [EPOCH, PODS, SEEN, READY, SLOTS]
+SCRIPT_KEYS = [EPOCH, PODS, SEEN, READY, SLOTS, DRAINS]
 """What every script is given, in this order."""

@@ -37,6 +37,14 @@ class Heartbeat:
 
 
 @dataclass(frozen=True)
+class BeatAnswer:
+    """What a pod is told: the ids reserved on it and not yet live, and whether it is to drain."""
+
+    reserved: list[UUID]
+    drain: bool = False
+
+
+@dataclass(frozen=True)
 class PodView:
     """A pod as the registry knows it. `reserved` and `live` count slots whose lease stands."""
 
@@ -69,11 +77,12 @@ class PodView:
 
 
 _beat = LuaScript("beat")
+_drain = LuaScript("drain")
 _pods = LuaScript("pods")
 
 
-async def beat(redis: Redis, heartbeat: Heartbeat, settings: Settings) -> list[UUID]:
-    """Tell the registry; the ids reserved on this pod and not yet live."""
+async def beat(redis: Redis, heartbeat: Heartbeat, settings: Settings) -> BeatAnswer:
+    """Tell the registry what the pod is, and hear what it has to do."""
     _check_name(heartbeat.pod_id)
     _check_name(heartbeat.boot_id)
     said = {
@@ -86,14 +95,19 @@ async def beat(redis: Redis, heartbeat: Heartbeat, settings: Settings) -> list[U
         "preparing": len(heartbeat.preparing),
         "labels": json.dumps(dict(heartbeat.labels)),  # text: Lua's JSON loses an empty object
     }
-    reserved = await _beat(
+    drain, *reserved = await _beat(
         redis,
         heartbeat.pod_id,
         json.dumps(said),
         round(settings.live_slot_lease_seconds * 1000),
         *map(str, heartbeat.live),
     )
-    return [UUID(attempt_id) for attempt_id in reserved]
+    return BeatAnswer([UUID(attempt_id) for attempt_id in reserved], bool(drain))
+
+
+async def ask_to_drain(redis: Redis, pod_id: str) -> bool:
+    """Have a pod take no new calls, from now on and until it is started anew; False: not heard."""
+    return bool(await _drain(redis, pod_id))
 
 
 async def list_pods(redis: Redis) -> list[PodView]:

@@ -1,4 +1,4 @@
-"""Templates, numbers and suppressions: add to them, list them."""
+"""Templates, numbers, suppressions and pods: add to them, list them."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +15,7 @@ Phone = Annotated[str, typer.Argument(help="In E.164, like +14155550100.")]
 templates = typer.Typer(help="Kinds of calls.", no_args_is_help=True)
 numbers = typer.Typer(help="Numbers of yours that calls come from.", no_args_is_help=True)
 suppressions = typer.Typer(help="Numbers that nobody here may call.", no_args_is_help=True)
+pods = typer.Typer(help="Media pods, which hold the conversations.", no_args_is_help=True)
 
 
 @templates.command("add")
@@ -129,3 +130,29 @@ def list_suppressions(as_json: AsJson = False) -> None:
             as_json=as_json,
             none="Nobody has asked not to be called.",
         )
+
+
+@pods.command("list")
+def list_pods(as_json: AsJson = False) -> None:
+    """Every pod that was heard of lately."""
+    with connect() as api:
+        show_rows(
+            api.pages("/v1/pods"),
+            ("pod_id", "state", "is_out", "slots", "live", "reserved", "age_seconds"),
+            as_json=as_json,
+            none="No pod is heard: is a media service running?",
+        )
+
+
+@pods.command("drain")
+def drain_pod(
+    pod_id: Annotated[str, typer.Argument(help="As `outdial pod list` names it.")],
+    as_json: AsJson = False,
+) -> None:
+    """Let a pod take no new calls until it is started anew; those that go on are not cut."""
+    with connect() as api:
+        answer = api.post(f"/v1/pods/{pod_id}/drain", {})
+    if as_json:
+        print_json(answer)
+    else:
+        say(f"{pod_id} takes no new calls.")

@@ -1,5 +1,5 @@
 -- Shared by every script. ARGV[1] is the prefix of pods' keys; the rest is the script's own.
-local EPOCH, PODS, SEEN, READY, SLOTS = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local EPOCH, PODS, SEEN, READY, SLOTS, DRAINS = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
