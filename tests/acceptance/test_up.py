@@ -79,7 +79,7 @@ def started(folder: Path, process: subprocess.Popen[str], eventually: Eventually
 
     eventually(ready, 120, "the stack is up")
     info = running(folder)
-    assert info is not None
+    assert info is not None, (folder / "up.txt").read_text()
     return info
 
 

@@ -37,7 +37,8 @@ with Guard(base / "run" / "stack.lock") as guard:
     child = Child(ChildSpec("stubborn", ["/bin/sh", "-c", stubborn], dict(os.environ),
                             base / "stubborn.log", cwd=base))
     guard.watch(child)
-    child.wait_until((base / "grandchild").exists, 10)
+    written = base / "grandchild"
+    child.wait_until(lambda: written.exists() and written.read_text().endswith("\\n"), 10)
     print(child.pid, flush=True)
     print("up", flush=True)
     time.sleep(1000)

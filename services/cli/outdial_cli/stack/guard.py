@@ -34,6 +34,7 @@ class Guard:
         self._lock = lock
         self._cleaning = lock.with_name("cleaning-up.lock")
         self._descriptors: list[int] = []
+        self._held: list[Path] = []
         self._watchdog: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Self:
@@ -51,7 +52,7 @@ class Guard:
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            pass_fds=self._descriptors[1:],
+            pass_fds=(self._descriptors[1],),
             start_new_session=True,
             text=True,
         )
@@ -63,9 +64,19 @@ class Guard:
         if self._watchdog is not None:
             self._tell({"done": True})
             self._watchdog.communicate()
-        for path in (self._cleaning, self._lock):
+        for path in (*self._held, self._cleaning, self._lock):
             path.unlink(missing_ok=True)
         self._close()
+
+    def hold(self, lock: Path) -> bool:
+        """Take another lock for as long as we run; False if somebody else has it."""
+        try:
+            self._descriptors.append(_take(lock, 0))
+        except (AlreadyRunningError, PermissionError):  # ours, or another user's
+            return False
+        self._held.append(lock)
+        self._tell({"lock": str(lock)})
+        return True
 
     def watch(self, child: Child) -> None:
         """End `child` and its group if this process is killed."""

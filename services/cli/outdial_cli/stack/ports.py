@@ -2,7 +2,9 @@
 
 import random
 import socket
+import tempfile
 from contextlib import closing
+from pathlib import Path
 
 _RANGE = range(20000, 32000)
 
@@ -27,3 +29,8 @@ def free_ports(count: int) -> list[int]:
         if is_free(port):
             found.append(port)
     return found
+
+
+def port_lock(port: int) -> Path:
+    """A lock on a port that everybody wants: two launchers may look at it before either listens."""
+    return Path(tempfile.gettempdir()) / f"outdial-port-{port}.lock"

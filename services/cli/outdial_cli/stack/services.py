@@ -75,7 +75,7 @@ def worker(place: Place) -> Service:
         *_CELERY,
         "worker",
         *("-Q", "dial,settle,sweep"),
-        *("-c", "3"),
+        *("-c", "5"),  # about two of them wait for the next departure
         *("--hostname", "worker@%h"),
         *("--loglevel", "INFO"),
         "-E",

@@ -19,7 +19,7 @@ from outdial_cli.stack.embedded_postgres import EmbeddedPostgres
 from outdial_cli.stack.embedded_redis import EmbeddedRedis
 from outdial_cli.stack.guard import Guard
 from outdial_cli.stack.options import StackOptions, StackPaths
-from outdial_cli.stack.ports import free_ports, is_free
+from outdial_cli.stack.ports import free_ports, is_free, port_lock
 from outdial_cli.stack.services import Place, Service
 from outdial_cli.stack.socket_folder import forget_socket_folder, socket_folder
 from outdial_cli.stack.stack_file import StackInfo, write_stack_file
@@ -188,7 +188,7 @@ class Stack:
 
     def _public_port(self, other: int) -> int:
         wanted = self._options.port
-        if is_free(wanted):
+        if self._guard.hold(port_lock(wanted)) and is_free(wanted):
             return wanted
         if self._options.sandbox:
             return other
