@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from functools import lru_cache
 
-_MON, _THU, _SAT, _SUN = 0, 3, 5, 6
+_MON, _THU, _FRI, _SAT, _SUN = 0, 3, 4, 5, 6
 _DAY = timedelta(days=1)
 
 
@@ -46,10 +46,10 @@ def _uk_england(year: int) -> Iterator[date]:
     yield _last(year, 8, _MON)
     christmas = date(year, 12, 25)
     yield from (christmas, christmas + _DAY)
-    if christmas.weekday() in {4, _SAT, _SUN}:  # one of the two is on a weekend, or both are
-        yield date(year, 12, 28)
     if christmas.weekday() in {_SAT, _SUN}:
         yield date(year, 12, 27)
+    if christmas.weekday() in {_FRI, _SAT}:
+        yield date(year, 12, 28)
 
 
 CALENDARS: dict[str, Callable[[int], Iterator[date]]] = {
