@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from outdial.operations.settle_attempt import settle_attempt as settle
+from outdial.operations.settle_attempt import settle_if_told
 from outdial.queueing.task_names import SETTLE_ATTEMPT
 
 from outdial_workers.base_task import OutdialTask, door
@@ -11,4 +11,4 @@ from outdial_workers.base_task import OutdialTask, door
 @door(SETTLE_ATTEMPT)
 def settle_attempt(task: OutdialTask, attempt_id: str) -> None:
     """Read the events of an attempt, and do what follows."""
-    task.run_operation(settle, UUID(attempt_id))
+    task.run_operation(settle_if_told, UUID(attempt_id))

@@ -63,3 +63,14 @@ class Event:
     occurred_at: datetime
     call_sid: str | None = None
     payload: Mapping[str, Any] = field(default_factory=dict)
+
+
+QUIET: frozenset[tuple[Source, str]] = frozenset(
+    {
+        (Source.POD, "first_audio_sent"),
+        (Source.POD, "first_words_heard"),
+        (Source.STREAM, "status"),
+        (Source.GATEWAY, "held"),
+    }
+)
+"""Facts that change nothing by themselves while the call lives: what ends it is told too."""

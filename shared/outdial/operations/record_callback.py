@@ -5,7 +5,8 @@ import uuid
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from outdial.domain.call_events import Event
+from outdial.domain.attempt_state import AttemptState
+from outdial.domain.call_events import QUIET, Event
 from outdial.domain.errors import NotFound
 from outdial.operations.runtime import Runtime
 from outdial.storage import attempts, call_events
@@ -30,11 +31,21 @@ async def record_event(runtime: Runtime, attempt_id: uuid.UUID, event: Event) ->
         if attempt is None:
             raise NotFound(f"There is no call {attempt_id}.")
         await bind_call(session, attempt, event.call_sid)
-        new = await call_events.append(session, attempt_id, event) is not None
+        loud = _is_loud(attempt, event)
+        number = await call_events.append(session, attempt_id, event, to_settle=loud)
         await attempts.touch(session, [attempt_id])
-    if new:
+    if number is not None and loud:
         runtime.hints.settle(attempt_id)
-    return new
+    return number is not None
+
+
+def _is_loud(attempt: Attempt, event: Event) -> bool:
+    """Whether somebody should read it now. What comes late, or of another call, always is."""
+    return (
+        (event.source, event.kind) not in QUIET
+        or attempt.state == AttemptState.ENDED
+        or event.call_sid not in {None, attempt.call_sid}
+    )
 
 
 async def bind_call(session: AsyncSession, attempt: Attempt, call_sid: str | None) -> None:

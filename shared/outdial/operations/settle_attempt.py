@@ -85,6 +85,14 @@ async def settle_attempt(
     return settlement
 
 
+async def settle_if_told(runtime: Runtime, attempt_id: uuid.UUID) -> Settlement | None:
+    """`settle_attempt` for a hint: nothing, and no lock, if another hint had everything read."""
+    async with runtime.sessions() as session:
+        if not await call_events.has_unsettled(session, attempt_id):
+            return None
+    return await settle_attempt(runtime, attempt_id)
+
+
 async def lock_for_settling(session: AsyncSession, attempt_id: uuid.UUID) -> Locked | None:
     """Lock number, lead and attempt, in the order that everybody keeps."""
     found = await attempts.get(session, attempt_id)

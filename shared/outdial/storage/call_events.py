@@ -12,8 +12,10 @@ from outdial.domain.call_events import Event, Source
 from outdial.storage.tables import CallEvent, Unsettled
 
 
-async def append(session: AsyncSession, attempt_id: uuid.UUID, event: Event) -> int | None:
-    """Write a fact, to be settled; its number, or None if it was known."""
+async def append(
+    session: AsyncSession, attempt_id: uuid.UUID, event: Event, *, to_settle: bool = True
+) -> int | None:
+    """Write a fact, to be settled (or not by itself); its number, or None if it was known."""
     number = await session.scalar(
         insert(CallEvent)
         .values(
@@ -28,7 +30,7 @@ async def append(session: AsyncSession, attempt_id: uuid.UUID, event: Event) -> 
         .on_conflict_do_nothing()
         .returning(CallEvent.id)
     )
-    if number is not None:
+    if number is not None and to_settle:
         await session.execute(insert(Unsettled).values(event_id=number, attempt_id=attempt_id))
     return number
 
@@ -73,6 +75,14 @@ async def unsettled_of(session: AsyncSession, attempt_id: uuid.UUID) -> list[int
     return list(
         await session.scalars(select(Unsettled.event_id).where(Unsettled.attempt_id == attempt_id))
     )
+
+
+async def has_unsettled(session: AsyncSession, attempt_id: uuid.UUID) -> bool:
+    """Whether an attempt has events that no settling has read."""
+    found = await session.scalar(
+        select(Unsettled.event_id).where(Unsettled.attempt_id == attempt_id).limit(1)
+    )
+    return found is not None
 
 
 async def mark_settled(session: AsyncSession, event_ids: Iterable[int]) -> None:
