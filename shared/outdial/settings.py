@@ -5,6 +5,7 @@ Names that people already have (`TWILIO_*`, `DEEPGRAM_*`, `GROQ_*`, `DATABASE_UR
 `SettingsError`, whose message is one line a problem, each naming the variable and what to do.
 """
 
+import socket
 from functools import cached_property
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -141,11 +142,16 @@ class Settings(BaseSettings):
     pod_id: str = Field(default="pod-1", validation_alias="OUTDIAL_POD_ID")
     pod_slots: int = Field(default=8, ge=1, validation_alias="OUTDIAL_POD_SLOTS")
     pod_public_url: str = Field(default="", validation_alias="OUTDIAL_POD_PUBLIC_URL")
+    pod_address: str = Field(default="", validation_alias="OUTDIAL_POD_ADDRESS")
+    pod_labels: str = Field(default="", validation_alias="OUTDIAL_POD_LABELS")
     drain_seconds: Seconds = Field(default=600, validation_alias="OUTDIAL_DRAIN_SECONDS")
 
     # Listening addresses, logs, files.
     host: str = Field(default="127.0.0.1", validation_alias="OUTDIAL_HOST")
     port: int = Field(default=8000, ge=0, le=65535, validation_alias="OUTDIAL_PORT")
+    workers_metrics_port: int = Field(
+        default=0, ge=0, le=65535, validation_alias="OUTDIAL_WORKERS_METRICS_PORT"
+    )
     log_format: Literal["json", "text"] = Field(
         default="json", validation_alias="OUTDIAL_LOG_FORMAT"
     )
@@ -160,6 +166,7 @@ class Settings(BaseSettings):
         "deepgram_base_url",
         "groq_base_url",
         "pod_public_url",
+        "pod_address",
         "static_stream_url",
     )
     @classmethod
@@ -170,6 +177,12 @@ class Settings(BaseSettings):
         if parts.scheme not in {"http", "https", "ws", "wss"} or not parts.netloc:
             raise ValueError("is not a URL: write it with its scheme, like https://host.example")
         return value.rstrip("/")
+
+    @field_validator("pod_labels")
+    @classmethod
+    def _labels(cls, value: str) -> str:
+        read_labels(value)
+        return value
 
     @model_validator(mode="after")
     def _times_fit(self) -> Self:
@@ -188,11 +201,39 @@ class Settings(BaseSettings):
         """How long a slot may stay reserved for a phone that rings."""
         return self.post_timeout_seconds + self.ring_timeout_seconds + 20
 
+    @property
+    def labels(self) -> dict[str, str]:
+        """Labels of this pod, which templates may ask for."""
+        return read_labels(self.pod_labels)
+
+    @property
+    def pod_health_url(self) -> str:
+        """Where the deployment's own processes ask whether this pod lives, past any front door."""
+        everywhere = self.host in {"0.0.0.0", "::", ""}  # noqa: S104 - compared, not bound
+        host = socket.gethostname() if everywhere else self.host
+        return f"{self.pod_address or f'http://{host}:{self.port}'}/health"
+
     @cached_property
     def stream_secret(self) -> bytes:
         """The key that signs stream tokens: the setting, or one derived from the auth token."""
         secret = self.secret_key.get_secret_value() or self.twilio_auth_token.get_secret_value()
         return f"outdial-stream:{secret}".encode()
+
+
+def read_labels(text: str) -> dict[str, str]:
+    """`zone=eu,gpu=yes` as a mapping.
+
+    Raises:
+        ValueError: a part is not `name=value`.
+
+    """
+    found: dict[str, str] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, equals, value = (piece.strip() for piece in part.partition("="))
+        if not (name and equals and value):
+            raise ValueError(f"{part!r} is not a label: write zone=eu,gpu=yes")
+        found[name] = value
+    return found
 
 
 def _fits(s: Settings) -> list[tuple[bool, str]]:

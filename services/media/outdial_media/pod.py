@@ -206,6 +206,8 @@ class Pod:
             state="draining" if self._draining else "ready",
             preparing=self._preparation.attempts,
             live=list(self._live),
+            labels=self._settings.labels,
+            health_url=self._settings.pod_health_url,
         )
 
 

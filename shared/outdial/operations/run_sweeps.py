@@ -15,6 +15,7 @@ from outdial.operations.finish_canceled_leads import finish_canceled_leads
 from outdial.operations.forget_old_requests import forget_old_requests
 from outdial.operations.mark_unknown_attempts import mark_unknown_attempts
 from outdial.operations.mend_lead_pointers import mend_lead_pointers
+from outdial.operations.move_calls_of_silent_pods import move_calls_of_silent_pods
 from outdial.operations.rebuild_reservations import rebuild_reservations
 from outdial.operations.reconcile_unknown_attempts import reconcile_unknown_attempts
 from outdial.operations.release_expired_claims import release_expired_claims
@@ -32,6 +33,7 @@ Sweep = Callable[[Runtime], Awaitable[int]]
 
 SWEEPS: tuple[Sweep, ...] = (
     rebuild_reservations,
+    move_calls_of_silent_pods,  # somebody listens to nothing meanwhile
     settle_unsettled,
     settle_unclosed_attempts,
     mend_lead_pointers,

@@ -23,7 +23,8 @@ PodState = Literal["ready", "draining"]
 class Heartbeat:
     """What a pod says. A restart under the same `pod_id` has another `boot_id`.
 
-    `url` is the public WebSocket address up to and including `/pods/{pod_id}`.
+    `url` is the public WebSocket address up to and including `/pods/{pod_id}`, and `health_url`
+    where the deployment's own processes ask whether it lives.
     """
 
     pod_id: str
@@ -34,6 +35,7 @@ class Heartbeat:
     preparing: Sequence[UUID] = ()
     live: Sequence[UUID] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
+    health_url: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class PodView:
     out_after_seconds: float = 3.0
     preparing: int = 0
     labels: Mapping[str, str] = field(default_factory=dict)
+    health_url: str = ""
 
     @property
     def is_out(self) -> bool:
@@ -93,6 +96,7 @@ async def beat(redis: Redis, heartbeat: Heartbeat, settings: Settings) -> BeatAn
         "state": heartbeat.state,
         "out_after": round(settings.pod_out_after_seconds * 1000),
         "preparing": len(heartbeat.preparing),
+        "health": heartbeat.health_url,
         "labels": json.dumps(dict(heartbeat.labels)),  # text: Lua's JSON loses an empty object
     }
     drain, *reserved = await _beat(
@@ -130,6 +134,7 @@ def _view(text: str, reserved: int, live: int, age_ms: int) -> PodView:
         out_after_seconds=said["out_after"] / 1000,
         preparing=said["preparing"],
         labels=json.loads(said["labels"]),
+        health_url=said["health"],
     )
 
 

@@ -7,11 +7,11 @@ import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, func, or_, select, update
+from sqlalchemy import ColumnElement, func, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from outdial.domain.attempt_state import AttemptState
+from outdial.domain.attempt_state import AttemptState, Plan
 from outdial.domain.lead_state import DUE_STATES, LeadState
 from outdial.storage.attempts import IS_LIVE, IS_OUTBOUND
 from outdial.storage.tables import Attempt, Campaign, Lead
@@ -60,6 +60,21 @@ async def silent_attempts(
         Attempt.state.in_(_HAS_SID),
         Attempt.call_sid.is_not(None),
         _older(func.coalesce(Attempt.heard_at, Attempt.intent_at), older_than),
+    )
+
+
+async def calls_on_pods(
+    session: AsyncSession, lives: Sequence[tuple[str, str]], limit: int = 500
+) -> list[Attempt]:
+    """Conversations that go on in these lives (pod, boot id) of pods."""
+    return await _rows(
+        session,
+        limit,
+        Attempt.state == AttemptState.IN_PROGRESS,
+        Attempt.plan == Plan.CONVERSATION,
+        Attempt.stop_reason.is_(None),
+        Attempt.call_sid.is_not(None),
+        tuple_(Attempt.pod, Attempt.boot_id).in_(lives),
     )
 
 
