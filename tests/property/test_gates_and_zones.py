@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import phonenumbers
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from outdial.domain.call_template import Hours, Limits
 from outdial.domain.calling_hours import WEEKDAYS, allowed, spread_over, window_at
@@ -35,6 +35,11 @@ MOMENTS = st.one_of(
     ),
 )
 AREAS = sorted({prefix[1:4] for prefix in TIMEZONE_DATA if len(prefix) >= 4 and prefix[0] == "1"})
+SPLIT = [
+    area
+    for area in AREAS
+    if len({z for p, found in TIMEZONE_DATA.items() if p[:4] == f"1{area}" for z in found}) > 1
+]
 AMERICAN = st.builds(
     lambda area, exchange, line: f"+1{area}{exchange}{line:04}",
     st.sampled_from([*AREAS, "423", "270", "907", "208", "850", "800", "888"]),
@@ -129,6 +134,34 @@ def test_no_lead_is_dialed_outside_any_zone_its_number_could_be_in(
         assert all(open_on_the_wall(hours, zone, now) for zone in zones)
     else:
         assert verdict.not_before > now
+
+
+@given(
+    st.sampled_from(SPLIT),
+    st.integers(200, 999),
+    st.sampled_from(sorted(JURISDICTIONS)),
+    st.integers(0, 730),
+    st.integers(0, 28).map(lambda n: 11 * 60 + n * 15 if n < 24 else n * 15 - 5 * 60),
+)
+@settings(max_examples=400)
+def test_area_codes_that_lie_in_two_zones_at_the_edges_of_their_day(
+    area: str, exchange: int, jurisdiction: str, days: int, minutes: int
+) -> None:
+    """The first opening and the last closing are hours of which one zone is not open."""
+    hours, phone = Hours(jurisdictions=(jurisdiction,)), f"+1{area}{exchange}0100"
+    for now in (
+        FIRST + timedelta(days=days, minutes=minutes),
+        FIRST + timedelta(days=days, minutes=minutes + 12 * 60),
+    ):
+        verdict = check_gates(
+            candidate(phone, None, hours),
+            suppressed=False,
+            past=NumberPast(),
+            live=LiveCalls(0, 0, 10),
+            now=now,
+        )
+        is_open = all(open_on_the_wall(hours, zone, now) for zone in every_zone(phone))
+        assert isinstance(verdict, Allowed) == is_open
 
 
 @given(PHONES, HOURS, MOMENTS)
