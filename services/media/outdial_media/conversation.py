@@ -277,12 +277,13 @@ class Conversation:
         self._stage = Stage.OVER
         try:
             self._pipeline.output.cut()
-            person_hung_up = self._line.ended.is_set()
-            if not person_hung_up:
+            if not self._line.ended.is_set():
                 await hang_up(self._kit.runtime, self.brief, self._line)
-            if talked:
-                await self._last_words().act(person_hung_up=person_hung_up)
+            # A stream that was lost may go on in another pod: acting is left to that one.
+            if talked and (self._line.stopped_by_carrier or self._line.closed_by_us):
+                await self._last_words().act(person_hung_up=self._line.stopped_by_carrier)
             await self._run.tear_down()
+            self._turns.last_words()
         except Exception:  # noqa: BLE001 - what is left is still written
             _log.exception("closing_failed", attempt_id=str(self.brief.attempt_id))
         finally:

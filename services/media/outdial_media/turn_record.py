@@ -37,7 +37,7 @@ class TurnRecord:
         pipeline.agent.add_event_handler("on_assistant_turn_stopped", self._on_agent_turn)
 
     def last_words(self) -> str:
-        """What the person said without its becoming a turn; recorded as their last one."""
+        """What the person said without its becoming a turn; recorded as their last one, once."""
         text = self._transcript.unanswered
         self._transcript.person_turn(text)
         return text

@@ -13,10 +13,18 @@ import httpx
 import pytest
 import uvicorn
 from calls import until
+from loguru import logger as pipecat_log
 from outdial.operations.runtime import Runtime, open_runtime
 from outdial.settings import Settings
 from outdial_media.app import make_app
 from outdial_media.pod import Pod, open_pod
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quiet_pipecat() -> None:
+    """Pipecat writes every frame's journey to stderr unless it is told not to."""
+    pipecat_log.remove()
+    pipecat_log.add(sys.stderr, level="WARNING")
 
 
 def _free_port() -> int:

@@ -13,8 +13,11 @@ from outdial.operations.hang_up_call import hang_up_call
 from outdial.storage import suppressions
 from outdial_sandbox.people.behaviour import Behaviour
 from outdial_sandbox.people.people import who_answers
+from outdial_sandbox.people.talker import AfterBot, Move, Talker, WhileBot
 
 pytestmark = pytest.mark.integration
+
+_ENDING = (Move(AfterBot(2.0), say="bye", hang_up=1.0),)
 
 
 def somebody(ending: str) -> Behaviour:
@@ -56,7 +59,8 @@ async def test_speech_over_the_agent_stops_it_and_only_what_was_heard_is_kept(
 ) -> None:
     greeting = "Hello Ann, this is Ada. I call about the appointment that you have with the clinic "
     called = await make_call(pod.runtime, agent={"greeting": greeting + "on Monday at ten."})
-    async with open_line(socket_url(pod.runtime, called, pod.pod.boot_id), somebody("12")) as line:
+    person = Talker("talks_over", (Move(WhileBot(1.5), say="confirm_over"), *_ENDING)).start(1)
+    async with open_line(socket_url(pod.runtime, called, pod.pod.boot_id), person) as line:
         await until_closed(line)
     record = await closed_record(pod.runtime, called.attempt_id)
 
