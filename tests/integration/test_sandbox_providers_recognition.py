@@ -61,7 +61,7 @@ def test_a_noisy_line_is_understood_or_not_but_never_misheard(
 ) -> None:
     said = {
         phrase.text: heard(
-            recogniser, over_the_telephone(synthesise(spoken_text(phrase), voice), noise=200)
+            recogniser, over_the_telephone(synthesise(spoken_text(phrase), voice), noise=100)
         )
         for phrase in all_phrases()
     }

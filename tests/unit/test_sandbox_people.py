@@ -3,6 +3,7 @@
 import math
 import random
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -285,3 +286,11 @@ def test_resampling_keeps_what_fits_and_drops_what_would_fold() -> None:
 
     assert heard(1000) == pytest.approx(7071, rel=0.02)
     assert heard(6000) < 100
+
+
+def test_the_table_is_documented() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text()
+    for digits, entry in TABLE.items():
+        rows = [row for row in text.splitlines() if row.startswith(f"| {digits}")]
+        assert len(rows) == 1, digits
+        assert f"`{(entry.first_time or entry.person).key}`" in rows[0]

@@ -181,7 +181,7 @@ TABLE: dict[str, Entry] = {
         Talker(
             "noisy_line",
             (_HELLO, Move(AfterBot(), say="confirm"), *_TO_THE_END),
-            noise=200.0,
+            noise=120.0,
         ),
         "as 00, on a noisy line",
     ),
