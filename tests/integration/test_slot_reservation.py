@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from uuid import UUID, uuid4
 
 import pytest
+from outdial.domain.call_template import Pods
 from outdial.routing import keys
 from outdial.routing.pod_registry import Heartbeat, ask_to_drain, beat, list_pods
 from outdial.routing.slot_reservation import (
@@ -191,6 +192,31 @@ async def test_a_draining_pod_keeps_live_calls_and_loses_those_that_ring(
     assert (
         await beat(redis, pod("pod-1", live=[speaks], state="draining"), settings)
     ).reserved == []
+
+
+async def test_pods_that_carry_the_labels_come_first_and_others_only_by_leave(
+    redis: Redis, settings: Settings
+) -> None:
+    eu = {"zone": "eu", "gpu": "no"}
+    await beat(redis, pod("us", 9, labels={"zone": "us"}), settings)
+    await beat(redis, pod("eu", 2, labels=eu), settings)
+    strict, spilling = Pods({"zone": "eu"}, spill=False), Pods({"zone": "eu"})
+    found = [await reserve(redis, uuid4(), 30, wanted=strict) for _ in range(3)]
+    assert [slot.pod_id for slot in found if isinstance(slot, Slot)] == ["eu", "eu"]
+    assert found[2] == NoRoom()
+    spilled = await reserve(redis, uuid4(), 30, wanted=spilling)
+    assert isinstance(spilled, Slot)
+    assert spilled.pod_id == "us"
+    assert await reserve(redis, uuid4(), 30, wanted=Pods({**eu, "gpu": "yes"}, False)) == NoRoom()
+
+
+async def test_every_pod_of_a_large_fleet_is_listed_once(redis: Redis, settings: Settings) -> None:
+    for n in range(230):
+        await beat(redis, pod(f"pod-{n:03d}", 3), settings)
+    await reserve(redis, uuid4(), 30)
+    found = await list_pods(redis)
+    assert [p.pod_id for p in found] == [f"pod-{n:03d}" for n in range(230)]
+    assert sum(p.reserved for p in found) == 1
 
 
 async def test_a_pod_that_is_asked_to_drain_takes_nothing_from_that_moment(

@@ -1,6 +1,9 @@
 """The pod that is chosen when Redis cannot be asked."""
 
+from dataclasses import replace
+
 import pytest
+from outdial.domain.call_template import Pods
 from outdial.routing.pod_registry import PodView
 from outdial.routing.router import choose
 
@@ -39,3 +42,15 @@ def test_the_pod_that_lost_the_call_is_not_taken_again() -> None:
 def test_nobody_is_nobody() -> None:
     assert choose([], "a") is None
     assert choose([pod("a", used=4), pod("b", age=4)], "c") is None
+
+
+def test_pods_that_carry_the_labels_come_first() -> None:
+    here, there = pod("a", used=3), pod("b")
+    here = replace(here, labels={"zone": "eu"})
+    for kind, chosen in [
+        (Pods({"zone": "eu"}), here),
+        (Pods({"zone": "asia"}), there),
+        (Pods({"zone": "asia"}, spill=False), None),
+        (Pods(), there),
+    ]:
+        assert choose([here, there], "none", kind=kind) == chosen

@@ -154,6 +154,17 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Pods:
+    """Which media pods hold these calls: those that carry all of `labels`.
+
+    When none of them has room, `spill` lets another pod take the call; without it the lead waits.
+    """
+
+    labels: dict[str, str] = field(default_factory=dict)
+    spill: bool = True
+
+
+@dataclass(frozen=True)
 class CallTemplate:
     """One version of a kind of call."""
 
@@ -171,3 +182,4 @@ class CallTemplate:
     limits: Limits = field(default_factory=Limits)
     recording: bool = True
     prepare: Literal["none", "light", "full"] = "full"
+    pods: Pods = field(default_factory=Pods)

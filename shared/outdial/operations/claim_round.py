@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from outdial.domain.call_outcome import Outcome
+from outdial.domain.call_template import Pods
 from outdial.domain.dial_gates import SOON, Reason, Refused
 from outdial.domain.lead_state import LeadState
 from outdial.domain.limits import LiveCalls, NumberPast, looks_back
@@ -18,13 +19,16 @@ from outdial.operations.calling_rules import CallingRules, rules_of
 from outdial.operations.check_gates import Candidate, check_gates
 from outdial.operations.parse_template import template_of
 from outdial.operations.runtime import Runtime
-from outdial.routing.slot_reservation import Slot, reserve
+from outdial.routing.slot_reservation import NoRoom, Slot, reserve
 from outdial.storage import attempts, leads, number_history, suppressions, templates
 from outdial.storage.ids import new_id
 from outdial.storage.tables import Campaign, Contact, Lead
 
 LOOK_AT_LEAST = 50
 """Leads read at a time; a campaign whose leads are refused must not take a query for each."""
+
+FEW_PODS = timedelta(seconds=5)
+"""Until a lead is looked at again whose template takes only pods of its own kind."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ class _Batch:
     leads: Sequence[Lead]
     contacts: Mapping[uuid.UUID, list[Contact]]
     rules: Mapping[uuid.UUID, CallingRules]  # by template
+    wanted: Mapping[uuid.UUID, Pods]  # by template
     suppressed: set[str]
     pasts: Mapping[str, NumberPast]
     busy_phones: set[str]
@@ -113,6 +118,7 @@ class ClaimRound:
             due,
             contacts,
             rules,
+            {key: template_of(row.body).pods for key, row in rows.items()},
             await suppressions.among(self._session, phones),
             await self._pasts(phones, rules.values()),
             await attempts.live_phones(self._session, phones),
@@ -147,7 +153,7 @@ class ClaimRound:
         if self._is_busy(lead, contact, batch):
             await self._refuse(lead.id, Reason.NUMBER_BUSY, self._now + SOON)
             return None
-        return await self._take(campaign, lead, contact)
+        return await self._take(campaign, lead, contact, batch.wanted[lead.template_id])
 
     async def _turn_away(self, lead: Lead, contacts: int, verdict: Refused) -> None:
         """Some refusals end a lead or a contact; the others are asked again later."""
@@ -176,7 +182,9 @@ class ClaimRound:
         phones, branches = self._phones | batch.busy_phones, self._branches | batch.busy_branches
         return contact.phone in phones or lead.branch_key in branches
 
-    async def _take(self, campaign: Campaign, lead: Lead, contact: Contact) -> Claim | None:
+    async def _take(
+        self, campaign: Campaign, lead: Lead, contact: Contact, wanted: Pods
+    ) -> Claim | None:
         caller = self._callers.choose(contact.phone, campaign, lead, self._now)
         if isinstance(caller, Refused):
             await self._refuse(lead.id, caller.reason, caller.not_before)
@@ -185,7 +193,11 @@ class ClaimRound:
         lease = self._runtime.settings.claim_lease_seconds
         pod: dict[str, object] = {}
         if self._runtime.settings.routing != "static":
-            slot = await reserve(self._runtime.redis, attempt_id, lease)
+            slot = await reserve(self._runtime.redis, attempt_id, lease, wanted=wanted)
+            if isinstance(slot, NoRoom) and not wanted.spill:
+                # Only its own pods are full: that keeps nobody else waiting.
+                await self._refuse(lead.id, Reason.NO_MEDIA_SLOT, self._now + FEW_PODS)
+                return None
             if not isinstance(slot, Slot):
                 self.out_of_slots = True  # the lead stays at the head of the queue
                 return None

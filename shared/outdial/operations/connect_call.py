@@ -3,6 +3,7 @@
 import time
 from uuid import UUID
 
+from outdial.domain.call_template import Pods
 from outdial.operations.ask_in_time import ask_in_time
 from outdial.operations.runtime import Runtime
 from outdial.routing.router import Router
@@ -50,6 +51,7 @@ async def slot_for(
     router: Router,
     attempt_id: UUID,
     hint: AnswerHint,
+    wanted: Pods,
     *,
     avoid: tuple[str, str] | None = None,
 ) -> tuple[Slot | None, bool]:
@@ -57,21 +59,21 @@ async def slot_for(
     settings = runtime.settings
     # Until the pod's own heartbeat takes over; a slot that is not used is soon free again.
     lease = settings.live_slot_lease_seconds + settings.pod_out_after_seconds
-    asking = reserve(runtime.redis, attempt_id, lease, avoid=avoid)
+    asking = reserve(runtime.redis, attempt_id, lease, avoid=avoid, wanted=wanted)
     found = await ask_in_time(settings.store_patience_seconds, asking)
     if isinstance(found, Slot):
         return found, False
     if isinstance(found, NoRoom):
         return None, False
-    return slot_without_redis(router, hint, avoid), True
+    return slot_without_redis(router, hint, wanted, avoid), True
 
 
 def slot_without_redis(
-    router: Router, hint: AnswerHint, avoid: tuple[str, str] | None = None
+    router: Router, hint: AnswerHint, wanted: Pods, avoid: tuple[str, str] | None = None
 ) -> Slot | None:
     """The pod in the URL if it is thought to live, else the best known; at worst the URL's word."""
     lost = avoid[0] if avoid else ""
-    pod = router.choose(hint.pod_id, without=lost)
+    pod = router.choose(hint.pod_id, without=lost, kind=wanted)
     if pod is not None:
         return Slot(pod.pod_id, pod.boot_id, pod.url)
     if router.pods or not hint.pod_url or hint.pod_id == lost:

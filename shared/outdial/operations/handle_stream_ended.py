@@ -12,11 +12,13 @@ import structlog
 
 from outdial.domain.attempt_state import Plan
 from outdial.domain.call_events import Source
+from outdial.domain.call_template import Pods
 from outdial.operations.ask_in_time import Away, ask_in_time
 from outdial.operations.connect_call import GOODBYE, connect, hold_or_goodbye, slot_for
 from outdial.operations.conversation_record import open_conversation
 from outdial.operations.route_answered_call import Answered, may_connect, read_attempt
 from outdial.operations.runtime import Runtime
+from outdial.operations.wanted_pods import wanted_pods
 from outdial.operations.zombie_calls import is_zombie
 from outdial.routing.router import Router
 from outdial.routing.slot_reservation import Slot
@@ -78,7 +80,8 @@ async def _resume(
         return _say(ended, await _give_up(runtime, attempt))
     hint = _hint(attempt)
     lost = (attempt.pod or "", attempt.boot_id or "")
-    slot, degraded = await slot_for(runtime, router, attempt.id, hint, avoid=lost)
+    wanted = await _wanted(runtime, attempt)
+    slot, degraded = await slot_for(runtime, router, attempt.id, hint, wanted, avoid=lost)
     async with runtime.sessions.begin() as session:
         won = await attempts.next_stream(session, attempt.id, attempt.stream_no)
         if won and slot is not None:
@@ -96,7 +99,8 @@ async def _connect_again(
     runtime: Runtime, router: Router, attempt: Attempt, call_sid: str
 ) -> Answered:
     """A request for a stream that is not the current one: the current one's TwiML once more."""
-    slot, degraded = await slot_for(runtime, router, attempt.id, _hint(attempt))
+    wanted = await _wanted(runtime, attempt)
+    slot, degraded = await slot_for(runtime, router, attempt.id, _hint(attempt), wanted)
     return _connected(runtime, attempt, call_sid, slot, degraded)
 
 
@@ -145,6 +149,11 @@ async def _was_closed(runtime: Runtime, attempt: Attempt) -> bool:
         )
         for event in said
     )
+
+
+async def _wanted(runtime: Runtime, attempt: Attempt) -> Pods:
+    async with runtime.sessions() as session:
+        return await wanted_pods(session, attempt.template_id)
 
 
 def _hint(attempt: Attempt) -> AnswerHint:

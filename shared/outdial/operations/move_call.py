@@ -6,6 +6,7 @@ import structlog
 
 from outdial.domain.attempt_state import AttemptState, Plan
 from outdial.operations.runtime import Runtime
+from outdial.operations.wanted_pods import wanted_pods
 from outdial.routing.slot_reservation import Slot, reserve
 from outdial.storage import attempts, plan_changes
 from outdial.storage.tables import Attempt
@@ -23,11 +24,13 @@ async def move_call(
     before the stream number, so that nobody who sees the new number is sent to the old pod.
     """
     async with runtime.sessions() as session:
-        if not _may_move(await attempts.get(session, attempt_id), stream_no):
+        before = await attempts.get(session, attempt_id)
+        if before is None or not _may_move(before, stream_no):
             return None
+        wanted = await wanted_pods(session, before.template_id)
     settings = runtime.settings
     lease = settings.live_slot_lease_seconds + settings.pod_out_after_seconds
-    slot = await reserve(runtime.redis, attempt_id, lease, avoid=lost)
+    slot = await reserve(runtime.redis, attempt_id, lease, avoid=lost, wanted=wanted)
     if not isinstance(slot, Slot):
         return None
     async with runtime.sessions.begin() as session:

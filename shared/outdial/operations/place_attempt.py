@@ -34,6 +34,7 @@ from outdial.operations.settle_attempt import (
     lock_for_settling,
     settle_locked,
 )
+from outdial.operations.wanted_pods import wanted_pods
 from outdial.queueing.dial_tokens import take_departure
 from outdial.routing.slot_reservation import Slot, reserve
 from outdial.storage import (
@@ -47,6 +48,7 @@ from outdial.storage import (
     templates,
 )
 from outdial.storage.lost_work import database_now
+from outdial.storage.tables import Attempt
 from outdial.telephony.dial_result import DialResult
 from outdial.telephony.twilio_client import PlaceCall
 
@@ -112,7 +114,7 @@ async def _commit_intent(runtime: Runtime, attempt_id: uuid.UUID) -> Departure |
         locked = await lock_for_settling(session, attempt_id)
         if locked is None or locked.attempt.state != AttemptState.QUEUED or locked.lead is None:
             return None
-        slot = await _hold_slot(runtime, attempt_id)
+        slot = await _hold_slot(runtime, session, locked.attempt)
         reason = await _refusal(runtime, session, locked, slot)
         if reason is None:
             call = await compose_call(runtime, session, locked.attempt, slot)
@@ -130,12 +132,13 @@ async def _commit_intent(runtime: Runtime, attempt_id: uuid.UUID) -> Departure |
     return Departure(call, started)
 
 
-async def _hold_slot(runtime: Runtime, attempt_id: uuid.UUID) -> Slot | None:
+async def _hold_slot(runtime: Runtime, session: AsyncSession, attempt: Attempt) -> Slot | None:
     """The slot reserved at the claim, or another one, for as long as the phone rings."""
     if runtime.settings.routing == "static":
         return None
     lease = runtime.settings.reserved_slot_lease_seconds
-    found = await reserve(runtime.redis, attempt_id, lease)
+    wanted = await wanted_pods(session, attempt.template_id)
+    found = await reserve(runtime.redis, attempt.id, lease, wanted=wanted)
     return found if isinstance(found, Slot) else None
 
 

@@ -12,6 +12,7 @@ from uuid import UUID
 import structlog
 
 from outdial.domain.attempt_state import AttemptState, Plan
+from outdial.domain.call_template import Pods
 from outdial.domain.errors import NotFound
 from outdial.operations.ask_in_time import STORE_ERRORS, Away, ask_in_time
 from outdial.operations.connect_call import (
@@ -22,6 +23,7 @@ from outdial.operations.connect_call import (
 )
 from outdial.operations.record_callback import record_event
 from outdial.operations.runtime import Runtime
+from outdial.operations.wanted_pods import wanted_pods, wanted_without_asking
 from outdial.operations.zombie_calls import end_zombie, is_zombie
 from outdial.routing.router import Router
 from outdial.routing.slot_reservation import Slot
@@ -53,16 +55,18 @@ async def route_answered_call(
 ) -> Answered:
     """Decide from the database, the reservation, and without either from the URL."""
     patience = runtime.settings.store_patience_seconds
-    found = await ask_in_time(patience, read_attempt(runtime, attempt_id))
-    if isinstance(found, Away):
-        _log.warning("answered_without_database", attempt_id=str(attempt_id), reason=found.reason)
-        slot, _ = await slot_for(runtime, router, attempt_id, hint)
+    read = await ask_in_time(patience, _read(runtime, attempt_id))
+    if isinstance(read, Away):
+        _log.warning("answered_without_database", attempt_id=str(attempt_id), reason=read.reason)
+        wanted = wanted_without_asking(hint.template_id)
+        slot, _ = await slot_for(runtime, router, attempt_id, hint, wanted)
         return _answer(runtime, attempt_id, call_sid, 1, hint, slot, degraded=True)
+    found, wanted = read
     if found is None or not may_connect(found, call_sid):
         zombie = is_zombie(found, call_sid, "in-progress")
         return Answered(twiml.hangup(), attempt_id, call_sid, zombie=zombie)
     hint = replace(hint, template_id=found.template_id, lead_id=found.lead_id)
-    slot, degraded = await slot_for(runtime, router, attempt_id, hint)
+    slot, degraded = await slot_for(runtime, router, attempt_id, hint, wanted)
     return _answer(runtime, attempt_id, call_sid, found.stream_no, hint, slot, degraded=degraded)
 
 
@@ -70,7 +74,7 @@ def answer_without_stores(
     runtime: Runtime, router: Router, attempt_id: UUID, call_sid: str, hint: AnswerHint
 ) -> Answered:
     """The same from the URL and the last view alone: for the fallback, when something is broken."""
-    slot = slot_without_redis(router, hint)
+    slot = slot_without_redis(router, hint, wanted_without_asking(hint.template_id))
     return _answer(runtime, attempt_id, call_sid, 1, hint, slot, degraded=True)
 
 
@@ -105,6 +109,13 @@ async def read_attempt(runtime: Runtime, attempt_id: UUID) -> Attempt | None:
     """The attempt as it stands."""
     async with runtime.sessions() as session:
         return await attempts.get(session, attempt_id)
+
+
+async def _read(runtime: Runtime, attempt_id: UUID) -> tuple[Attempt | None, Pods]:
+    async with runtime.sessions() as session:
+        attempt = await attempts.get(session, attempt_id)
+        wanted = await wanted_pods(session, attempt.template_id) if attempt else Pods()
+    return attempt, wanted
 
 
 def may_connect(attempt: Attempt, call_sid: str) -> bool:

@@ -8,6 +8,7 @@ missing, what to drop.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal
 from uuid import UUID
 
@@ -17,6 +18,9 @@ from outdial.routing.lua_scripts import LuaScript
 from outdial.settings import Settings
 
 PodState = Literal["ready", "draining"]
+
+PAGE = 50
+"""Pods asked for at a time; reading them takes about a millisecond."""
 
 
 @dataclass(frozen=True)
@@ -115,13 +119,22 @@ async def ask_to_drain(redis: Redis, pod_id: str) -> bool:
 
 
 async def list_pods(redis: Redis) -> list[PodView]:
-    """Every pod heard in the last ten minutes, by name."""
-    rows = await _pods(redis)
-    return sorted((_view(*row) for row in rows), key=lambda pod: pod.pod_id)
+    """Every pod heard in the last ten minutes, by name.
+
+    Page by page: between two of them the event loop is free for others.
+    """
+    found: dict[str, PodView] = {}
+    cursor = ""
+    while cursor != "0":
+        cursor, *cells = await _pods(redis, cursor or "0", PAGE)
+        for row in zip(*[iter(cells)] * 4, strict=True):
+            pod = _view(*row)
+            found[pod.pod_id] = pod
+    return sorted(found.values(), key=lambda pod: pod.pod_id)
 
 
 def _view(text: str, reserved: int, live: int, age_ms: int) -> PodView:
-    said: dict[str, Any] = json.loads(text)
+    said, labels = _said(text)
     return PodView(
         pod_id=said["pod"],
         boot_id=said["boot"],
@@ -133,9 +146,16 @@ def _view(text: str, reserved: int, live: int, age_ms: int) -> PodView:
         age_seconds=age_ms / 1000,
         out_after_seconds=said["out_after"] / 1000,
         preparing=said["preparing"],
-        labels=json.loads(said["labels"]),
+        labels=labels,
         health_url=said["health"],
     )
+
+
+@lru_cache(maxsize=4096)
+def _said(text: str) -> tuple[Mapping[str, Any], Mapping[str, str]]:
+    """What a heartbeat says. Most say what the one before said."""
+    said: dict[str, Any] = json.loads(text)
+    return said, json.loads(said["labels"])
 
 
 def _check_name(name: str) -> None:

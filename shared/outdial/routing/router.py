@@ -12,22 +12,28 @@ from contextlib import asynccontextmanager, suppress
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from outdial.domain.call_template import Pods
 from outdial.routing.pod_registry import PodView, list_pods
 from outdial.settings import Settings
 
 log = logging.getLogger(__name__)
 
 
-def choose(pods: Iterable[PodView], wanted: str, without: str = "") -> PodView | None:
+def choose(
+    pods: Iterable[PodView], wanted: str, without: str = "", kind: Pods | None = None
+) -> PodView | None:
     """The pod `wanted` if it lives, else the least loaded one that takes calls and has room.
 
-    `without` is a pod that just lost the call.
+    `without` is a pod that just lost the call; `kind` says which pods come first.
     """
     alive = [pod for pod in pods if not pod.is_out and pod.pod_id != without]
     for pod in alive:
         if pod.pod_id == wanted and pod.state == "ready":
             return pod
     free = [pod for pod in alive if pod.state == "ready" and pod.used < pod.slots]
+    if kind is not None and kind.labels:
+        fitting = [pod for pod in free if kind.labels.items() <= dict(pod.labels).items()]
+        free = fitting or (free if kind.spill else [])
     return min(free, key=lambda pod: (pod.load, pod.pod_id), default=None)
 
 
@@ -55,9 +61,9 @@ class Router:
         if pods or not self.pods:
             self.pods = pods
 
-    def choose(self, wanted: str, without: str = "") -> PodView | None:
+    def choose(self, wanted: str, without: str = "", kind: Pods | None = None) -> PodView | None:
         """From the last view: ages in it are those at the moment it was taken."""
-        return choose(self.pods, wanted, without)
+        return choose(self.pods, wanted, without, kind)
 
 
 @asynccontextmanager

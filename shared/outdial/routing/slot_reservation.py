@@ -5,12 +5,14 @@ it speaks (its heartbeat renews it). A pod's load is a set of attempt ids, never
 nothing is counted twice and nothing leaks. Each step is one Lua script.
 """
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
 from redis.asyncio import Redis
 
+from outdial.domain.call_template import Pods
 from outdial.routing import keys
 from outdial.routing.lua_scripts import LuaScript
 
@@ -58,14 +60,19 @@ async def reserve(
     lease_seconds: float,
     *,
     avoid: tuple[str, str] | None = None,
+    wanted: Pods | None = None,
 ) -> Slot | NoRoom | NotReady:
     """Hold a slot for `attempt_id` on the least loaded pod; the same slot each time it is asked.
 
     A slot on a pod that went silent, started anew, or drains before the call was answered is given
     up for another one in the same step. `avoid` is a pod (id, boot id) that just lost the call.
+    `wanted` says which pods come first, and whether others will do.
     """
     pod, boot = avoid or ("", "")
-    found = await _reserve(redis, str(attempt_id), _ms(lease_seconds), pod, boot)
+    pods = wanted or Pods()
+    labels = json.dumps(pods.labels) if pods.labels else ""
+    lease = _ms(lease_seconds)
+    found = await _reserve(redis, str(attempt_id), lease, pod, boot, labels, int(pods.spill))
     if found[0] == "slot":
         return Slot(*found[1:])
     return NoRoom() if found[0] == "no_room" else NotReady()

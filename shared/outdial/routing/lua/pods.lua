@@ -1,12 +1,16 @@
--- Answers JSON texts: {said, reserved, live, age ms} of every pod that is remembered.
-local found = {}
-for _, pod in ipairs(redis.call('ZRANGE', SEEN, 0, -1)) do
-  local said = redis.call('HGET', PODS, pod)
-  if said then
-    local used = load_of(pod)
-    local live = redis.call('ZCARD', set_of(pod, 'live'))
-    local seen = tonumber(redis.call('ZSCORE', SEEN, pod))
-    found[#found + 1] = {said, used - live, live, now - seen}
+-- ARGV: cursor, how many to look at. Answers {next cursor, said, reserved, live, age ms, said, ...}.
+-- By pages, so that neither Redis nor who asks is held up by a large fleet.
+local page = redis.call('HSCAN', PODS, ARGV[2], 'COUNT', ARGV[3])
+local found = {page[1]}
+local after = '(' .. now
+for i = 1, #page[2], 2 do
+  local pod = page[2][i]
+  local seen = redis.call('ZSCORE', SEEN, pod)
+  if seen then
+    found[#found + 1] = page[2][i + 1]
+    found[#found + 1] = redis.call('ZCOUNT', set_of(pod, 'reserved'), after, '+inf')
+    found[#found + 1] = redis.call('ZCOUNT', set_of(pod, 'live'), after, '+inf')
+    found[#found + 1] = now - tonumber(seen)
   end
 end
 return found

@@ -1,0 +1,30 @@
+"""Which pods a template asks for. A version of a template never changes: it is read once."""
+
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from outdial.domain.call_template import Pods
+from outdial.operations.parse_template import template_of
+from outdial.storage import templates
+
+_MOST = 1000
+_known: dict[UUID, Pods] = {}
+
+
+async def wanted_pods(session: AsyncSession, template_id: UUID) -> Pods:
+    """What the template says; any pod if there is no such template."""
+    known = _known.get(template_id)
+    if known is None:
+        row = await templates.get(session, template_id)
+        if row is None:
+            return Pods()
+        if len(_known) >= _MOST:
+            _known.clear()
+        known = _known[template_id] = template_of(row.body).pods
+    return known
+
+
+def wanted_without_asking(template_id: UUID) -> Pods:
+    """The same while Postgres is away: what is known of it, else any pod."""
+    return _known.get(template_id, Pods())
