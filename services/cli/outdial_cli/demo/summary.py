@@ -51,7 +51,7 @@ def summary_of(
     }
 
 
-def write_summary(file: Path, summary: dict[str, Any]) -> None:
+def write_json(file: Path, content: Any) -> None:
     """Write it for machines."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    file.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
