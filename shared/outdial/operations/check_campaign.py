@@ -93,6 +93,8 @@ async def check_campaign(runtime: Runtime, campaign: Campaign) -> CampaignCheck:
         elif state == "active":
             check.live = count
     look = _Look(runtime, campaign, check)
+    async with runtime.sessions() as session:
+        await look.read_rules(session, {campaign.template_id})
     async for session, page in waiting_leads.pages_of(runtime.sessions, campaign.id):
         known = await look.read(session, page)
         await asyncio.to_thread(look.consider, page, known)
@@ -126,7 +128,7 @@ class _Look:
 
     async def read(self, session: AsyncSession, page: Sequence[WaitingRow]) -> _Known:
         """Ask for what is needed to judge a page, in a few queries."""
-        await self._read_rules(session, {row.template_id for row in page})
+        await self.read_rules(session, {row.template_id for row in page})
         phones = {contact.phone for row in page for contact in row.contacts}
         spans = [looks_back(rules.limits) for rules, _ in self._rules.values()]
         back = max((span for span in spans if span is not None), default=None)
@@ -136,7 +138,8 @@ class _Look:
             await number_history.pasts_of(session, phones, back, self._now) if back else {},
         )
 
-    async def _read_rules(self, session: AsyncSession, template_ids: set[uuid.UUID]) -> None:
+    async def read_rules(self, session: AsyncSession, template_ids: set[uuid.UUID]) -> None:
+        """The rules of these versions, once."""
         new = template_ids - self._rules.keys()
         for key, row in (await templates.many(session, new) if new else {}).items():
             rules = rules_of(self._runtime.settings, self._campaign.hours, template_of(row.body))

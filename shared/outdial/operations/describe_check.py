@@ -66,13 +66,11 @@ def _forecast(check: CampaignCheck) -> Iterator[str]:
         f"holds its line for {pace.call_seconds:.0f} s "
         f"({'measured' if pace.measured_calls else 'assumed'})."
     )
-    if check.forecast.last_call_at is not None:
-        last = clock(check.forecast.last_call_at, "UTC", check.checked_at)
-        yield f"One call for each takes until {last}."
     if check.forecast.too_late:
         yield (
             f"The window is too short: {check.forecast.too_late:,} of {calls:,} are not reached "
             "before it closes, and wait for the next one."
         )
-    else:
-        yield "The windows are long enough for all of them."
+    elif check.forecast.last_call_at is not None:
+        last = clock(check.forecast.last_call_at, "UTC", check.checked_at)
+        yield f"The windows are long enough: one call for each takes until {last}."

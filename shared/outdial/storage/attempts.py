@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from outdial.domain.attempt_state import AttemptState, Plan, StopReason
+from outdial.storage.one_of import is_one_of
 from outdial.storage.tables import Attempt
 
 IS_LIVE = Attempt.state != AttemptState.ENDED
@@ -119,7 +120,9 @@ async def count_live_by_caller(session: AsyncSession) -> dict[str, int]:
 async def live_phones(session: AsyncSession, phones: Iterable[str]) -> set[str]:
     """Which of these numbers have a live call, in either direction."""
     return set(
-        await session.scalars(select(Attempt.phone).where(IS_LIVE, Attempt.phone.in_(list(phones))))
+        await session.scalars(
+            select(Attempt.phone).where(IS_LIVE, is_one_of(Attempt.phone, phones))
+        )
     )
 
 

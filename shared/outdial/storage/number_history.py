@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from outdial.domain.attempt_state import AttemptState
 from outdial.domain.call_outcome import Outcome
 from outdial.domain.limits import WEEK, NumberPast
+from outdial.storage.one_of import is_one_of
 from outdial.storage.tables import Attempt
 
 _QUEUED_BEFORE = timedelta(days=1)
@@ -47,7 +48,7 @@ async def pasts_of(
     rows = await session.execute(
         select(Attempt.phone, dialed, func.max(Attempt.ended_at).filter(IS_CONVERSATION))
         .where(
-            Attempt.phone.in_(wanted),
+            is_one_of(Attempt.phone, wanted),
             Attempt.queued_at > now - back - _QUEUED_BEFORE,
             Attempt.state == AttemptState.ENDED,
             or_(COUNTS, IS_CONVERSATION),

@@ -7,6 +7,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from outdial.storage.one_of import is_one_of
 from outdial.storage.tables import Suppression
 
 
@@ -50,7 +51,7 @@ async def is_suppressed(session: AsyncSession, phone: str) -> bool:
 async def among(session: AsyncSession, phones: Iterable[str]) -> set[str]:
     """Which of these may not be called."""
     return set(
-        await session.scalars(select(Suppression.phone).where(Suppression.phone.in_(list(phones))))
+        await session.scalars(select(Suppression.phone).where(is_one_of(Suppression.phone, phones)))
     )
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from outdial.domain.lead_state import DUE_STATES
+from outdial.storage.one_of import id_is_one_of
 from outdial.storage.tables import Attempt, Contact, Lead
 
 PAGE = 1000
@@ -82,7 +83,7 @@ async def _page(
     contacts: dict[uuid.UUID, list[WaitingContact]] = {}
     found = await session.execute(
         select(Contact.lead_id, Contact.position, Contact.phone, Contact.timezone)
-        .where(Contact.lead_id.in_([row.id for row in rows]))
+        .where(id_is_one_of(Contact.lead_id, [row.id for row in rows]))
         .order_by(Contact.position)
     )
     for lead_id, position, phone, timezone in found.tuples():
