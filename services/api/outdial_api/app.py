@@ -32,6 +32,7 @@ from outdial_api.routes import (
     twilio_callbacks,
     twilio_voice,
 )
+from outdial_api.routing_metrics import fleet_metrics
 
 _log = structlog.get_logger(__name__)
 
@@ -75,7 +76,8 @@ def create_app(settings: Settings) -> FastAPI:
         ):
             app.state.runtime = runtime
             app.state.pods = pods
-            yield
+            with fleet_metrics(pods):
+                yield
 
     app = FastAPI(
         title="Outdial",

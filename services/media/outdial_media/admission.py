@@ -25,7 +25,7 @@ class Admission:
     def __init__(self, settings: Settings, boot_id: str) -> None:
         self._settings = settings
         self._boot_id = boot_id
-        self._used: dict[str, int] = {}  # to its expiry, in epoch seconds
+        self._used: dict[str, float] = {}  # to its expiry, in epoch seconds
 
     def admit(
         self, path: str, token: str, signature: str | None, calls: int

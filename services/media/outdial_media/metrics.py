@@ -4,10 +4,16 @@ from prometheus_client import Counter, Gauge, Histogram
 
 _SECONDS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0)
 
+slots = Gauge("outdial_pod_slots", "Conversations that this process takes at once")
+reserved_slots = Gauge("outdial_pod_reserved_slots", "Slots held for phones that ring")
+draining = Gauge("outdial_pod_draining", "1 when it takes no new calls")
 live_calls = Gauge("outdial_pod_live_calls", "Conversations that go on now")
 prepared_calls = Gauge("outdial_pod_prepared_calls", "Pipelines ready for calls that still ring")
 calls = Counter("outdial_pod_calls", "Conversations that ended", ["ended_by", "reason"])
 refused = Counter("outdial_pod_refused_sockets", "Media sockets that were not let in", ["reason"])
+stream_start = Histogram(
+    "outdial_pod_stream_start_seconds", "From the TwiML to Twilio's `start`", buckets=_SECONDS
+)
 first_audio = Histogram(
     "outdial_pod_first_audio_seconds", "From `start` to the first sound sent", buckets=_SECONDS
 )

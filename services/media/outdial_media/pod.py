@@ -4,6 +4,7 @@ import asyncio
 import ctypes
 import gc
 import secrets
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from uuid import UUID
@@ -15,7 +16,7 @@ from outdial.operations.conversation_record import Standing, open_conversation
 from outdial.operations.move_call import move_call
 from outdial.operations.runtime import Runtime
 from outdial.routing.pod_registry import BeatAnswer, Heartbeat
-from outdial.routing.stream_token import StreamClaims
+from outdial.routing.stream_token import LIFETIME_SECONDS, StreamClaims
 from starlette.responses import Response
 from starlette.websockets import WebSocket
 
@@ -48,6 +49,7 @@ class Pod:
         self.boot_id = secrets.token_urlsafe(9)
         self._kit = kit
         self._settings = kit.runtime.settings
+        metrics.slots.set(self._settings.pod_slots)
         self._admission = Admission(self._settings, self.boot_id)
         self._preparation = Preparation(kit)
         self._live: dict[UUID, Conversation | None] = {}
@@ -109,6 +111,7 @@ class Pod:
         A call that was answered a moment ago may be on its way here: it is waited for.
         """
         self._draining = True
+        metrics.draining.set(1)
         self._accepted.clear()
         self._wake.set()
         with suppress(TimeoutError):
@@ -127,7 +130,9 @@ class Pod:
                 continue
             stream_no = conversation.brief.stream_no
             try:
-                moved = await move_call(self._kit.runtime, attempt_id, stream_no, here)
+                moved = await move_call(
+                    self._kit.runtime, attempt_id, stream_no, here, "handed_over"
+                )
             except STORE_ERRORS as error:
                 _log.warning("call_not_handed_over", error=repr(error))
                 continue
@@ -168,7 +173,7 @@ class Pod:
             conversation = prepared.conversation if prepared else await self._make(claims, line)
             if conversation is not None:
                 self._live[claims.attempt_id] = conversation
-                await _converse(conversation, line)
+                await _converse(conversation, line, claims)
         finally:
             await line.close()
             reading.cancel()
@@ -192,6 +197,7 @@ class Pod:
     def _follow(self, answer: BeatAnswer) -> None:
         reserved = [i for i in answer.reserved if i not in self._live]
         self._expected = len(reserved)
+        metrics.reserved_slots.set(self._expected)
         self._preparation.follow(reserved)
         if answer.drain and self._retiring is None:
             _log.info("asked_to_drain", calls=self.calls)
@@ -228,7 +234,7 @@ async def open_pod(runtime: Runtime) -> AsyncIterator[Pod]:
         yield pod
 
 
-async def _converse(conversation: Conversation, line: TelephoneLine) -> None:
+async def _converse(conversation: Conversation, line: TelephoneLine, claims: StreamClaims) -> None:
     await conversation.prepare()
     try:
         async with asyncio.timeout(START_SECONDS):
@@ -236,6 +242,8 @@ async def _converse(conversation: Conversation, line: TelephoneLine) -> None:
     except TimeoutError:
         _log.warning("no_start", attempt_id=str(conversation.brief.attempt_id))
     if line.started.is_set():
+        issued = claims.expires_at - LIFETIME_SECONDS
+        metrics.stream_start.observe(max(0.0, time.time() - issued))
         await conversation.talk()
     else:
         await conversation.discard()

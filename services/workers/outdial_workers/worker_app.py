@@ -7,7 +7,7 @@ from outdial.observability.logs import set_up_logs
 from outdial.queueing.celery_app import make_celery
 from outdial.settings import Settings, SettingsError, load_settings
 
-from outdial_workers import child_process
+from outdial_workers import child_process, metrics_door
 
 
 def _settings() -> Settings:
@@ -40,6 +40,22 @@ def _close_child(**_: object) -> None:
     child_process.close_child()
 
 
+def _open_door(**_: object) -> None:
+    metrics_door.open_metrics_door(settings.host, settings.workers_metrics_port)
+
+
+def _forget_child(pid: int | None = None, **_: object) -> None:
+    if pid is not None:
+        metrics_door.forget_child(pid)
+
+
+def _remove_folder(**_: object) -> None:
+    metrics_door.remove_folder()
+
+
 signals.setup_logging.connect(_set_up_logs)
 signals.worker_process_init.connect(_open_child)
 signals.worker_process_shutdown.connect(_close_child)
+signals.worker_ready.connect(_open_door)
+signals.worker_process_shutdown.connect(_forget_child)
+signals.worker_shutdown.connect(_remove_folder)

@@ -19,3 +19,25 @@ DEPARTURE_WAIT_SECONDS = Histogram(
     "How long attempts waited for their dial token",
     buckets=(0.01, 0.05, 0.1, 0.3, 0.5, 1, 2, 5, 10),
 )
+
+ANSWERS = Counter(
+    "outdial_answers",
+    "What calls were told when they asked where to go: the share of `held` among the first answers "
+    "of `voice` is that of people who ever heard the hold",
+    ["route", "said"],
+)
+ANSWER_SECONDS = Histogram(
+    "outdial_answer_seconds",
+    "From Twilio's question to our TwiML",
+    ["route"],
+    buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.3, 0.6, 1, 2, 5),
+)
+ANSWERS_DEGRADED = Counter("outdial_answers_degraded", "Answers made without one of the stores")
+REASSIGNED = Counter(
+    "outdial_calls_reassigned", "Calls that were answered on another pod than the one reserved"
+)
+MOVED = Counter(
+    "outdial_calls_moved",
+    "Conversations whose pod was lost or left: `resumed`, `no_room`, `given_up`",
+    ["why", "result"],
+)

@@ -22,7 +22,7 @@ def connect(
 ) -> str:
     """Connect the call with the pod that holds `slot`; the token opens that stream there, once."""
     urls = CallbackUrls(settings)
-    expires_at = int(time.time()) + LIFETIME_SECONDS
+    expires_at = time.time() + LIFETIME_SECONDS
     claims = StreamClaims(attempt_id, stream_no, slot.boot_id, expires_at)
     return twiml.connect_stream(
         stream_url(slot.url, hint.template_id, sign(settings.stream_secret, claims)),

@@ -13,6 +13,7 @@ import structlog
 from outdial.domain.attempt_state import Plan
 from outdial.domain.call_events import Source
 from outdial.domain.call_template import Pods
+from outdial.observability.metrics import MOVED
 from outdial.operations.ask_in_time import Away, ask_in_time
 from outdial.operations.connect_call import GOODBYE, connect, hold_or_goodbye, slot_for
 from outdial.operations.conversation_record import open_conversation
@@ -77,6 +78,7 @@ async def _resume(
     the compare-and-set finds the same new slot, never the lost pod's.
     """
     if attempt.stream_no > runtime.settings.resumes:
+        MOVED.labels("stream_lost", "given_up").inc()
         return _say(ended, await _give_up(runtime, attempt))
     hint = _hint(attempt)
     lost = (attempt.pod or "", attempt.boot_id or "")
@@ -86,6 +88,8 @@ async def _resume(
         won = await attempts.next_stream(session, attempt.id, attempt.stream_no)
         if won and slot is not None:
             await attempts.assign_pod(session, attempt.id, slot.pod_id, slot.boot_id)
+    if won:
+        MOVED.labels("stream_lost", "no_room" if slot is None else "resumed").inc()
     _log.warning("stream_lost", attempt_id=str(attempt.id), pod=lost[0], resumed=won)
     current = await read_attempt(runtime, attempt.id)
     if current is None or not may_connect(current, ended.call_sid):

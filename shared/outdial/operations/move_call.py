@@ -1,21 +1,25 @@
 """A call goes on at another pod, with its next stream (PROTOCOL.md 9)."""
 
+from typing import Literal
 from uuid import UUID
 
 import structlog
 
 from outdial.domain.attempt_state import AttemptState, Plan
+from outdial.observability.metrics import MOVED
 from outdial.operations.runtime import Runtime
 from outdial.operations.wanted_pods import wanted_pods
 from outdial.routing.slot_reservation import Slot, reserve
 from outdial.storage import attempts, plan_changes
 from outdial.storage.tables import Attempt
 
+Why = Literal["handed_over", "silent_pod"]
+
 _log = structlog.get_logger(__name__)
 
 
 async def move_call(
-    runtime: Runtime, attempt_id: UUID, stream_no: int, lost: tuple[str, str]
+    runtime: Runtime, attempt_id: UUID, stream_no: int, lost: tuple[str, str], why: Why
 ) -> Slot | None:
     """Commit that stream `stream_no` is over and the next one is another pod's; that pod's slot.
 
@@ -32,6 +36,7 @@ async def move_call(
     lease = settings.live_slot_lease_seconds + settings.pod_out_after_seconds
     slot = await reserve(runtime.redis, attempt_id, lease, avoid=lost, wanted=wanted)
     if not isinstance(slot, Slot):
+        MOVED.labels(why, "no_room").inc()
         return None
     async with runtime.sessions.begin() as session:
         attempt = await attempts.lock(session, attempt_id)
@@ -39,6 +44,7 @@ async def move_call(
             return None
         await attempts.next_stream(session, attempt_id, stream_no)
         await plan_changes.announce(session, attempt_id)
+    MOVED.labels(why, "resumed").inc()
     _log.info("call_moved", attempt_id=str(attempt_id), from_pod=lost[0], to_pod=slot.pod_id)
     return slot
 

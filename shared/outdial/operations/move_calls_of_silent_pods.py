@@ -74,7 +74,7 @@ async def _move(runtime: Runtime, call: Attempt) -> bool:
     tries again with one stream more.
     """
     lost = (call.pod or "", call.boot_id or "")
-    slot = await move_call(runtime, call.id, call.stream_no, lost)
+    slot = await move_call(runtime, call.id, call.stream_no, lost, "silent_pod")
     if slot is None or call.call_sid is None:
         return False
     hint = AnswerHint(slot.pod_id, slot.boot_id, slot.url, call.template_id, call.lead_id)

@@ -15,8 +15,8 @@ from uuid import UUID
 LIFETIME_SECONDS = 60
 """From the TwiML to Twilio's connect, with room for clocks that differ."""
 
-_HEAD = struct.Struct(">B16sHQ")  # version, attempt, stream number, expiry
-_VERSION = 1
+_HEAD = struct.Struct(">B16sHQ")  # version, attempt, stream number, expiry in ms
+_VERSION = 2
 _MAC_BYTES = 20
 _LONGEST_BOOT_ID = 64
 
@@ -27,12 +27,12 @@ class InvalidToken(Exception):
 
 @dataclass(frozen=True)
 class StreamClaims:
-    """What a token grants. `expires_at` is in epoch seconds."""
+    """What a token grants. `expires_at` is in epoch seconds, kept to the millisecond."""
 
     attempt_id: UUID
     stream_no: int
     boot_id: str
-    expires_at: int
+    expires_at: float
 
 
 def sign(secret: bytes, claims: StreamClaims) -> str:
@@ -40,7 +40,9 @@ def sign(secret: bytes, claims: StreamClaims) -> str:
     boot_id = claims.boot_id.encode()
     if len(boot_id) > _LONGEST_BOOT_ID:
         raise ValueError("a boot id is at most 64 bytes long")
-    head = _HEAD.pack(_VERSION, claims.attempt_id.bytes, claims.stream_no, claims.expires_at)
+    head = _HEAD.pack(
+        _VERSION, claims.attempt_id.bytes, claims.stream_no, round(claims.expires_at * 1000)
+    )
     body = head + boot_id
     return base64.urlsafe_b64encode(_mac(secret, body) + body).rstrip(b"=").decode()
 
@@ -56,7 +58,8 @@ def verify(secret: bytes, token: str, now: float) -> StreamClaims:
     mac, body = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
     if len(body) < _HEAD.size or not hmac.compare_digest(mac, _mac(secret, body)):
         raise InvalidToken("not signed by us")
-    version, attempt, stream_no, expires_at = _HEAD.unpack_from(body)
+    version, attempt, stream_no, expires_ms = _HEAD.unpack_from(body)
+    expires_at = expires_ms / 1000
     if version != _VERSION:
         raise InvalidToken("of another version")
     if now >= expires_at:

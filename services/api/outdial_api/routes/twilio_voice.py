@@ -8,6 +8,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, BackgroundTasks, Depends, Query, Request, Response
+from outdial.observability.metrics import ANSWER_SECONDS, REASSIGNED
 from outdial.operations.handle_stream_ended import StreamEnded, handle_stream_ended
 from outdial.operations.receive_callback import store_afterwards
 from outdial.operations.route_answered_call import (
@@ -21,6 +22,7 @@ from outdial.telephony.callback_events import fallback_event, stream_ended_event
 from outdial.telephony.callbacks import AnswerHint
 
 from outdial_api.dependencies import OpenRuntime
+from outdial_api.routing_metrics import count_answer
 from outdial_api.twilio_security import Signed
 
 router = APIRouter(prefix="/twilio", include_in_schema=False)
@@ -60,7 +62,11 @@ async def voice(
     later: BackgroundTasks,
 ) -> Response:
     """Somebody picked up."""
-    answered = await route_answered_call(runtime, pods, attempt_id, form.call_sid, hint)
+    with ANSWER_SECONDS.labels("voice").time():
+        answered = await route_answered_call(runtime, pods, attempt_id, form.call_sid, hint)
+    if answered.slot is not None and answered.slot.pod_id != hint.pod_id:
+        REASSIGNED.inc()
+    count_answer("voice", answered, hint.holds)
     later.add_task(after_answer, runtime, answered)
     return _twiml(answered)
 
@@ -76,6 +82,7 @@ async def fallback(
 ) -> Response:
     """Our TwiML could not be had, or not be executed: answer without any store."""
     answered = answer_without_stores(runtime, pods, attempt_id, form.call_sid, hint)
+    count_answer("fallback", answered, hint.holds)
     event = fallback_event(form.fields, datetime.now(UTC))
     later.add_task(store_afterwards, runtime, attempt_id, event)
     later.add_task(after_answer, runtime, answered)
@@ -93,7 +100,9 @@ async def stream_ended(
 ) -> Response:
     """`<Connect>` is over: the committed plan says what comes next."""
     ended = StreamEnded(attempt_id, stream_no, form.call_sid, form.call_status)
-    answered = await handle_stream_ended(runtime, pods, ended)
+    with ANSWER_SECONDS.labels("stream_ended").time():
+        answered = await handle_stream_ended(runtime, pods, ended)
+    count_answer("stream_ended", answered, 0)
     event = stream_ended_event(form.fields, stream_no, datetime.now(UTC))
     later.add_task(store_afterwards, runtime, attempt_id, event)
     later.add_task(after_answer, runtime, answered)
