@@ -37,10 +37,15 @@ def create(
         typer.Option("--from", help="A number of yours to call from; may be repeated."),
     ] = None,
     max_live: Annotated[int | None, typer.Option(min=1, help="Calls at the same time.")] = None,
+    hours: Annotated[
+        Path | None, typer.Option(help="YAML or JSON of hours; without it, the template's hold.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a campaign. It calls nobody before `campaign start`."""
     body: Json = {"name": name, "template": template, "caller_numbers": caller or []}
+    if hours is not None:
+        body["hours"] = _hours_in(hours)
     if max_live is not None:
         body["max_live_calls"] = max_live
     with connect() as api:
@@ -155,6 +160,22 @@ def export(
             return
         api.download(path, output)
     say(f"Written to {output}.")
+
+
+def _hours_in(file: Path) -> Json:
+    """The table of a file, with or without the key `hours` above it, as in a template."""
+    import yaml
+
+    try:
+        read = yaml.load(file.read_text("utf-8"), yaml.BaseLoader)  # noqa: S506 - text only
+    except OSError as error:
+        raise CommandFailedError(f"{file}: {error.strerror}. Give the path of a file.") from None
+    except (yaml.YAMLError, UnicodeDecodeError):
+        raise CommandFailedError(f"{file} is not readable as YAML or JSON.") from None
+    inner = read.get("hours", read) if isinstance(read, dict) else read
+    if not isinstance(inner, dict):
+        raise CommandFailedError(f"{file} holds no hours: see docs/calling-rules.md.")
+    return inner
 
 
 def _pull(campaign: str, lever: str, as_json: bool) -> None:
