@@ -1,14 +1,12 @@
 """What the carrier reads and writes: parameters, signatures, retry policies, pages, TwiML."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
 from outdial_sandbox.carrier.api_errors import ApiError
 from outdial_sandbox.carrier.call_request import Form, Hook, e164, is_web_address, parse_call
 from outdial_sandbox.carrier.config import NetworkSettings
 from outdial_sandbox.carrier.identifiers import formatted, iso8601, new_sid, rfc2822, sid_of
-from outdial_sandbox.carrier.ledger import overlapping
 from outdial_sandbox.carrier.media_stream import stream_address
 from outdial_sandbox.carrier.paging import in_time, page_of
 from outdial_sandbox.carrier.twiml_document import (
@@ -305,21 +303,6 @@ def test_parameters_may_not_be_longer_than_500_characters() -> None:
     assert parse_twiml(document(498))
     with pytest.raises(TwimlError):
         parse_twiml(document(499))
-
-
-def entry(sid: str, to: str, posted: float, ended: float | None) -> dict[str, Any]:
-    return {"sid": sid, "to": to, "posted_at": posted, "ended_at": ended}
-
-
-def test_double_dials_are_calls_that_overlap() -> None:
-    calls = [
-        entry("a", "+1", 0, 10),
-        entry("b", "+1", 10, 20),
-        entry("c", "+2", 15, None),
-        entry("d", "+1", 19, 21),
-        entry("e", "+2", 99, 100),
-    ]
-    assert overlapping(calls) == [["b", "d"], ["c", "e"]]
 
 
 def test_ring_times_are_scaled() -> None:

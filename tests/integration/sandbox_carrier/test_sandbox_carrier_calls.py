@@ -3,7 +3,6 @@
 import asyncio
 import math
 from email.utils import parsedate_to_datetime
-from itertools import pairwise
 from typing import Any
 
 import httpx
@@ -249,7 +248,8 @@ async def test_calls_leave_the_queue_in_order_and_not_too_fast(carrier: Carrier)
     entries = [await carrier.over(call.sid) for call in calls]
     dialed = [entry["dialed_at"] for entry in entries]
     assert dialed == sorted(dialed)
-    assert all(later - earlier >= 0.09 for earlier, later in pairwise(dialed))
+    # One may leave late, and the next at its own time: none leaves before its own.
+    assert all(at - dialed[0] >= 0.1 * turn - 0.02 for turn, at in enumerate(dialed))
     last = await carrier.sdk(lambda client: client.calls(calls[-1].sid).fetch())
     assert int(last.queue_time) >= 0
 

@@ -2,12 +2,15 @@
 
 from typing import Any
 
-_STATUS = {20003: 401, 20404: 404, 20429: 429}
+_STATUS = {10004: 429, 20003: 401, 20404: 404, 20429: 429, 20500: 500}
 
 MESSAGES = {
+    10004: "Call concurrency limit exceeded",
     20001: "{detail}",
     20003: "Authenticate",
     20404: "The requested resource {detail} was not found",
+    20429: "Too Many Requests",
+    20500: "An internal server error has occurred",
     21201: "No 'To' number is specified",
     21205: "{detail}",
     21206: "SendDigits is not valid: {detail}",

@@ -11,6 +11,7 @@ from outdial_sandbox.carrier.api_errors import ApiError
 from outdial_sandbox.carrier.config import CarrierConfig, NetworkSettings
 from outdial_sandbox.carrier.control_api import ControlApi
 from outdial_sandbox.carrier.exchange import Exchange, WhoAnswers
+from outdial_sandbox.carrier.hang_up import HangUpApp
 from outdial_sandbox.carrier.rest_api import RestApi, refusal
 
 
@@ -26,7 +27,7 @@ def build_carrier(
         await app.state.exchange.close()
 
     exchange = Exchange(config, settings, who_answers)
-    app = Starlette(
+    app = HangUpApp(
         routes=[*RestApi(exchange).routes(), *ControlApi(exchange).routes()],
         lifespan=lifespan,
         exception_handlers={404: _no_such_resource, 405: _no_such_resource},

@@ -2,12 +2,13 @@
 
 import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from outdial_sandbox.carrier.call_audio import CallAudio
 from outdial_sandbox.carrier.call_request import CallRequest
+from outdial_sandbox.carrier.faults import PostFault
 from outdial_sandbox.carrier.identifiers import iso8601, new_sid
+from outdial_sandbox.carrier.line import Line
 from outdial_sandbox.carrier.media_stream import StreamRecord
 from outdial_sandbox.carrier.recording import Recording
 from outdial_sandbox.carrier.webhooks import WebhookLog
@@ -32,13 +33,18 @@ class End:
     sip_code: int | None = None
 
 
-@dataclass
+@dataclass(slots=True)
 class Call:
-    """A call that was accepted. Times are epoch seconds."""
+    """A call that was accepted. Times are epoch seconds.
+
+    `key` names it the same in each run: the number called, and the how-manieth POST to it.
+    """
 
     account_sid: str
     request: CallRequest
     person: Person
+    key: str = ""
+    post_fault: PostFault | None = None
     sid: str = field(default_factory=lambda: new_sid("CA"))
     status: Status = "queued"
     created_at: float = field(default_factory=time.time)
@@ -56,7 +62,7 @@ class Call:
     recordings: list[Recording] = field(default_factory=list)
     problems: list[dict[str, Any]] = field(default_factory=list)
     log: WebhookLog = field(default_factory=WebhookLog)
-    audio: CallAudio | None = None
+    line: Line | None = None
 
     def __post_init__(self) -> None:
         self._note("queued", self.created_at)
@@ -90,6 +96,15 @@ class Call:
         self.ended_by = end.by
         self.sip_code = end.sip_code
         self.move(end.status)
+
+    def forget(self) -> None:
+        """Let go of all that only the ledger shows: an ended call is kept for REST alone."""
+        self.line = None
+        self.history, self.streams, self.problems = [], [], []
+        self.log = WebhookLog()
+        self.request = replace(
+            self.request, voice=None, twiml=None, fallback=None, status=None, detection=None
+        )
 
     def problem(self, code: int, message: str) -> None:
         """What Twilio's debugger would show. A bot that talks nonsense does not fill the memory."""

@@ -6,13 +6,14 @@ from collections.abc import Callable
 
 import numpy as np
 
+from outdial_sandbox.carrier.call_request import DetectionRequest
 from outdial_sandbox.carrier.machine_detection import MachineDetector, Verdict
+from outdial_sandbox.carrier.pacer import Pacer
 from outdial_sandbox.carrier.playback import AudioSource
-from outdial_sandbox.carrier.recording import Recorder
+from outdial_sandbox.carrier.recording import Recorder, Recording
 from outdial_sandbox.carrier.speech_timing import BotSpeech
 from outdial_sandbox.people.behaviour import (
     FRAME_SAMPLES,
-    FRAME_SECONDS,
     Behaviour,
     Frame,
     HangUp,
@@ -27,10 +28,14 @@ logger = logging.getLogger(__name__)
 class CallAudio:
     """Moves 20 ms at each `tick`; its own clock counts frames since the answer."""
 
+    quiet = False
+
     def __init__(self, behaviour: Behaviour, on_hang_up: Callable[[bool], None]) -> None:
         self.behaviour = behaviour
         self.bot_speech = BotSpeech()
-        self.recorders: list[Recorder] = []
+        self._recorders: list[Recorder] = []
+        self._pacer: Pacer | None = None
+        self._key = 0
         self._source: AudioSource | None = None
         self._listener: Callable[[Frame], None] | None = None
         self._detector: MachineDetector | None = None
@@ -40,10 +45,9 @@ class CallAudio:
         self._over = False
         self.began_at = time.time()  # corrected by the first frame
 
-    @property
-    def seconds(self) -> float:
-        """Since the answer."""
-        return self._frames * FRAME_SECONDS
+    def start(self, pacer: Pacer) -> None:
+        """The call was answered: `pacer` moves the line from now on."""
+        self._pacer, self._key = pacer, pacer.add(self.tick)
 
     def play(self, source: AudioSource) -> None:
         """What the person hears from now on."""
@@ -59,16 +63,22 @@ class CallAudio:
             self._source = None
             self._listener = None
 
-    def detect(self, detector: MachineDetector, told: Callable[[Verdict, float], None]) -> None:
-        """Let `detector` hear the person; `told` gets the verdict and the seconds it took."""
-        self._detector, self._on_verdict = detector, told
+    def record(self, recording: Recording) -> None:
+        """Record both sides from now on."""
+        self._recorders.append(Recorder(recording))
+
+    def detect(self, request: DetectionRequest, told: Callable[[Verdict, float], None]) -> None:
+        """Listen for a machine; `told` gets the verdict and the seconds it took."""
+        self._detector, self._on_verdict = MachineDetector(request), told
 
     def end(self) -> None:
         """No frame passes any more; detection concludes, recordings are closed."""
         self._over = True
+        if self._pacer is not None:
+            self._pacer.remove(self._key)
         if self._detector is not None:
             self._conclude(self._detector.hung_up())
-        for recorder in self.recorders:
+        for recorder in self._recorders:
             recorder.close()
 
     def tick(self) -> None:
@@ -83,7 +93,7 @@ class CallAudio:
             return
         self._frames += 1
         self.bot_speech.add(played)
-        for recorder in self.recorders:
+        for recorder in self._recorders:
             recorder.add(said, _SILENCE if played is None else played)
         self._judge(said)
         if self._listener is not None:

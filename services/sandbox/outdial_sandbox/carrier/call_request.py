@@ -50,7 +50,7 @@ class RecordingRequest:
     source: str = "OutboundAPI"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class CallRequest:
     """A call that the network will place."""
 

@@ -5,12 +5,14 @@ import gc
 import os
 import re
 import socket
+from dataclasses import fields
 from pathlib import Path
 
 import uvicorn
 
 from outdial_sandbox.carrier.app import build_carrier
 from outdial_sandbox.carrier.config import OWNED_NUMBERS, CarrierConfig, NetworkSettings
+from outdial_sandbox.carrier.faults import Faults
 from outdial_sandbox.carrier.identifiers import sid_of
 from outdial_sandbox.people.people import who_answers
 
@@ -33,11 +35,47 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--calls-per-second", type=float, default=1.0)
     parser.add_argument("--ring-seconds", type=float, default=2.0, help="how long a phone rings")
+    _add_network_arguments(parser)
     parser.add_argument(
         "--number", action="append", default=[], help="one more number of the account"
     )
     parser.add_argument(
         "--public-url", default="", help="where the carrier is reached from outside"
+    )
+
+
+def _add_network_arguments(parser: argparse.ArgumentParser) -> None:
+    """How the network behaves; all of it may be changed later by POST /sandbox/settings."""
+    parser.add_argument(
+        "--longest-ring-seconds", type=float, help="no phone rings longer, whatever Timeout says"
+    )
+    parser.add_argument(
+        "--no-audio", action="store_true", help="nobody speaks, no media passes; calls are short"
+    )
+    parser.add_argument(
+        "--talk-seconds",
+        type=float,
+        nargs=2,
+        metavar=("LEAST", "MOST"),
+        default=NetworkSettings.talk_seconds,
+        help="how long a call without audio lasts",
+    )
+    parser.add_argument("--seed", type=int, default=1, help="of faults and calls without audio")
+    parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="NAME=SHARE",
+        help=f"what goes wrong, how often: {', '.join(item.name for item in fields(Faults))}",
+    )
+    parser.add_argument(
+        "--action-on-hangup", action="store_true", help="post a stream's action on a hang-up, too"
+    )
+    parser.add_argument(
+        "--action-on-update", action="store_true", help="and when REST gives the call other TwiML"
+    )
+    parser.add_argument(
+        "--after-refused-stream", default="continue", help="continue, hangup or action"
     )
 
 
@@ -51,7 +89,15 @@ def run(arguments: argparse.Namespace) -> None:
         {
             "calls_per_second": arguments.calls_per_second,
             "ring_seconds": arguments.ring_seconds,
+            "longest_ring_seconds": arguments.longest_ring_seconds,
             "numbers": [*OWNED_NUMBERS, *arguments.number],
+            "audio": not arguments.no_audio,
+            "talk_seconds": list(arguments.talk_seconds),
+            "action_on_hangup": arguments.action_on_hangup,
+            "action_on_update": arguments.action_on_update,
+            "after_refused_stream": arguments.after_refused_stream,
+            "seed": arguments.seed,
+            "faults": dict(map(_fault, arguments.fault)),
         }
     )
     listener = _listener(arguments.host, arguments.port)
@@ -71,6 +117,14 @@ def run(arguments: argparse.Namespace) -> None:
         )
     )
     server.run(sockets=[listener])
+
+
+def _fault(text: str) -> tuple[str, float]:
+    name, _, share = text.partition("=")
+    try:
+        return name, float(share)
+    except ValueError:
+        raise ValueError(f"--fault: NAME=SHARE, such as callback_lost=0.1, not {text}") from None
 
 
 def _listener(host: str, port: int) -> socket.socket:

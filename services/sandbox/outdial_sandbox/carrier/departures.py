@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Callable
 
+_MADE_UP_SECONDS = 0.02
+
 
 class Departures:
     """The queue in front of the network: nothing is refused, everything waits its turn."""
@@ -16,6 +18,9 @@ class Departures:
         """Return when this call may be placed."""
         loop = asyncio.get_running_loop()
         async with self._order:
-            if (wait := self._next_at - loop.time()) > 0:
-                await asyncio.sleep(wait)
-            self._next_at = max(self._next_at, loop.time()) + 1 / self._rate()
+            now = loop.time()
+            if self._next_at > now:
+                await asyncio.sleep(self._next_at - now)
+                # A timer that fires late is made up for, or a long queue falls behind its rate.
+                now = max(self._next_at, loop.time() - _MADE_UP_SECONDS)
+            self._next_at = now + 1 / self._rate()

@@ -7,14 +7,25 @@ from dataclasses import replace
 
 from outdial_sandbox.carrier.api_errors import ApiError
 from outdial_sandbox.carrier.call import Call, End
-from outdial_sandbox.carrier.call_request import Form, checked_twiml, parse_call, parse_recording
+from outdial_sandbox.carrier.call_request import (
+    Form,
+    checked_twiml,
+    e164,
+    parse_call,
+    parse_recording,
+)
 from outdial_sandbox.carrier.config import CarrierConfig, NetworkSettings
+from outdial_sandbox.carrier.faults import post_fault
 from outdial_sandbox.carrier.ledger import Ledger
 from outdial_sandbox.carrier.network import Network
 from outdial_sandbox.carrier.outbound_call import OutboundCall
 from outdial_sandbox.carrier.recording import Recording
 from outdial_sandbox.carrier.twiml_interpreter import Source
 from outdial_sandbox.people.behaviour import Person
+
+# What a POST that is made to fail is answered with when nothing is placed.
+REFUSING = {"post_429": 20429, "post_10004": 10004, "post_500": 20500}
+_KEPT = ("To", "From", "Url", "StatusCallback")
 
 WhoAnswers = Callable[[str, int], Person]
 
@@ -28,7 +39,7 @@ class Exchange:
         self.config = config
         self.began_at = time.time()
         self.network = Network(config, settings)
-        self.ledger = Ledger()
+        self.ledger = Ledger(self.network.injected)
         self.who_answers = who_answers
         self.calls: dict[str, Call] = {}
         self._running: dict[str, OutboundCall] = {}
@@ -44,19 +55,23 @@ class Exchange:
 
     def place(self, form: Form) -> Call:
         """Accept a call and begin it. Raises ApiError for one that Twilio would refuse."""
-        given = {name: form.text(name) for name in ("To", "From", "Url") if form.has(name)}
+        given = {name: form.text(name) for name in _KEPT if form.has(name)}
+        given |= {"To": e164(given["To"]) or given["To"]} if "To" in given else {}
         try:
-            call, earlier = self._accept(form)
+            call, earlier = self._accept(form, given.get("To", ""))
         except ApiError as error:
             self.ledger.posted(given, error.code, None)
             raise
-        given |= {"To": call.request.to, "From": call.request.caller}
-        self.ledger.posted(given, "accepted", call.sid)
-        self.ledger.began(call)
+        self.ledger.posted(given | {"From": call.request.caller}, "accepted", call)
         self.calls[call.sid] = call
         self._running[call.sid] = OutboundCall(call, self.network, earlier)
         self.network.spawn(self._run(call.sid), f"call {call.sid}")
         return call
+
+    @property
+    def live_calls(self) -> int:
+        """How many calls have not ended."""
+        return len(self._running)
 
     def call(self, sid: str) -> Call:
         """A call by its SID. Raises ApiError 20404."""
@@ -120,13 +135,20 @@ class Exchange:
             )
         await self.network.close()
 
-    def _accept(self, form: Form) -> tuple[Call, int]:
+    def _accept(self, form: Form, to: str) -> tuple[Call, int]:
+        key = f"{to}/{self.ledger.posts_to(to)}"
+        fault = post_fault(self.settings.faults, self.settings.seed, key)
+        if fault in REFUSING:
+            self.network.injected[fault] += 1
+            raise ApiError(REFUSING[fault])
         request = parse_call(form, self.settings.numbers)
         earlier = self.ledger.earlier_calls(request.to)
         person = self.who_answers(request.to, earlier)
         if person.answer.kind == "invalid":
             raise ApiError(person.answer.error_code or 21211, request.to)
-        return Call(self.config.account_sid, request, person), earlier
+        if fault is not None:
+            self.network.injected[fault] += 1
+        return Call(self.config.account_sid, request, person, key, fault), earlier
 
     async def _run(self, sid: str) -> None:
         running = self._running[sid]
@@ -135,7 +157,7 @@ class Exchange:
         finally:
             del self._running[sid]
             self.ledger.ended(running.call)
-            running.call.audio = None  # the person, its speech and the line are let go
+            running.call.forget()  # the person, its speech and the line are let go
 
     async def _hang_up(self, call: Call, running: OutboundCall, status: str) -> None:
         if call.answered_at is None:

@@ -17,8 +17,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
 from outdial_sandbox.carrier import mulaw
-from outdial_sandbox.carrier.call_audio import CallAudio
+from outdial_sandbox.carrier.faults import StreamFate
 from outdial_sandbox.carrier.identifiers import new_sid
+from outdial_sandbox.carrier.line import Line
 from outdial_sandbox.carrier.playback import StreamBuffer
 from outdial_sandbox.carrier.webhooks import signature
 from outdial_sandbox.people.behaviour import Frame
@@ -26,6 +27,7 @@ from outdial_sandbox.people.behaviour import Frame
 OPEN_SECONDS = 5.0
 _LOCAL_TLS_SECONDS = 1.0
 CLOSE_SECONDS = 2.0
+_HALF_OPEN_SECONDS = 60.0  # how long a half-open socket stays after its call
 _MOST_WAITING = 3000  # messages to a bot that does not read: one minute
 
 _SILENT_PAYLOAD = base64.b64encode(bytes([mulaw.SILENCE]) * 160).decode()
@@ -45,7 +47,10 @@ def _refused(error: Exception) -> StreamRefusedError:
 
 @dataclass
 class StreamRecord:
-    """What the ledger keeps; `ended_by` is app (closed its socket), person, caller or carrier."""
+    """What the ledger keeps. `fault` is what was made to go wrong.
+
+    `ended_by` is app (it closed its socket), person, caller, carrier, cut (its network) or refused.
+    """
 
     url: str
     name: str | None = None
@@ -55,6 +60,7 @@ class StreamRecord:
     ended_by: str | None = None
     media_in: int = 0  # bytes of mu-law the bot sent
     marks: list[str] = field(default_factory=list)
+    fault: str | None = None
 
     def entry(self) -> dict[str, Any]:
         """For the ledger."""
@@ -94,6 +100,7 @@ class MediaStream:
         auth_token: str,
         parameters: Mapping[str, str],
         on_problem: Problem,
+        fate: StreamFate | None = None,
     ) -> None:
         self.record = record
         self.closing: asyncio.Task[None] | None = None  # sends what waits, then closes
@@ -101,6 +108,8 @@ class MediaStream:
         self._auth_token = auth_token
         self._parameters = parameters
         self._on_problem = on_problem
+        self._fate = fate
+        self._unreachable = False  # half-open: nothing comes through any more
         self._buffer = StreamBuffer(self._mark_played)
         self._outgoing: asyncio.Queue[str | None] = asyncio.Queue()
         self._sequence = 0
@@ -113,6 +122,7 @@ class MediaStream:
         Nobody has a certificate for loopback: a bot there that asks for `wss` and cannot do TLS is
         met in plain.
         """
+        await self._fate_at_opening()
         url = self.record.url
         local = url.startswith("wss:") and is_loopback(urlsplit(url).hostname or "")
         try:
@@ -124,6 +134,15 @@ class MediaStream:
             return await self._connect(url.replace("wss:", "ws:", 1), OPEN_SECONDS)
         except _REFUSALS as error:
             raise _refused(error) from None
+
+    async def _fate_at_opening(self) -> None:
+        if self._fate is None:
+            return
+        self.record.fault = self._fate.fault
+        if self._fate.fault == "stream_slow":
+            await asyncio.sleep(self._fate.seconds)
+        elif self._fate.fault == "stream_refused":
+            raise StreamRefusedError("a fault of the sandbox's")
 
     async def _connect(self, url: str, patience: float) -> ClientConnection:
         """One handshake; what is signed is the URL as the document has it."""
@@ -140,28 +159,49 @@ class MediaStream:
             max_size=1 << 24,
         )
 
-    async def run(self, socket: ClientConnection, audio: CallAudio) -> None:
+    async def run(self, socket: ClientConnection, line: Line) -> None:
         """Carry the call until the bot closes. Cancelled when the call or its TwiML moves on."""
         self.record.started_at = time.time()
         self._send({"event": "connected", "protocol": "Call", "version": "1.0.0"})
         self._send(self._start(), numbered=True)
         forwarding = asyncio.create_task(self._forward(socket))
-        audio.play(self._buffer)
-        audio.listen(self._said)
+        fate = self._fate_to_come(socket)
+        line.play(self._buffer)
+        line.listen(self._said)
         try:
             await self._receive(socket)
-            self.record.ended_by = "app"
+            self.record.ended_by = self.record.ended_by or "app"
         finally:
-            audio.release(self._buffer)
+            if fate is not None:
+                fate.cancel()
+            line.release(self._buffer)
             self.record.ended_at = time.time()
             self._send(self._stop(), numbered=True)
             self._outgoing.put_nowait(None)
-            self.closing = asyncio.create_task(_closed(socket, forwarding))
+            leave = _abandoned(socket) if self._unreachable else _closed(socket, forwarding)
+            self.closing = asyncio.create_task(leave)
+
+    def _fate_to_come(self, socket: ClientConnection) -> asyncio.TimerHandle | None:
+        doings = {"stream_cut": self._cut, "stream_half_open": self._lose}
+        if self._fate is None or (do := doings.get(self._fate.fault)) is None:
+            return None
+        return asyncio.get_running_loop().call_later(self._fate.seconds, do, socket)
+
+    def _cut(self, socket: ClientConnection) -> None:
+        """The connection breaks; both ends notice."""
+        self.record.ended_by = "cut"
+        socket.transport.abort()
+
+    def _lose(self, socket: ClientConnection) -> None:
+        """The connection breaks; nobody notices."""
+        self._unreachable = True
+        socket.transport.pause_reading()
 
     async def _receive(self, socket: ClientConnection) -> None:
         with contextlib.suppress(ConnectionClosed):
             async for text in socket:
-                self._take(text)
+                if not self._unreachable:
+                    self._take(text)
 
     async def _forward(self, socket: ClientConnection) -> None:
         """Send what waits in order; at the end, close."""
@@ -197,7 +237,7 @@ class MediaStream:
 
     def _said(self, frame: Frame) -> None:
         """Send 20 ms of the person. Written by hand: it is done 50 times a second and call."""
-        if self._outgoing.qsize() > _MOST_WAITING:
+        if self._unreachable or self._outgoing.qsize() > _MOST_WAITING:
             return
         payload = base64.b64encode(mulaw.encode(frame)).decode() if frame.any() else _SILENT_PAYLOAD
         self._sequence += 1
@@ -230,6 +270,8 @@ class MediaStream:
         return {"event": "stop", "streamSid": self.record.sid, "stop": stop}
 
     def _send(self, message: dict[str, Any], *, numbered: bool = False) -> None:
+        if self._unreachable:
+            return
         if numbered:
             self._sequence += 1
             message = {**message, "sequenceNumber": str(self._sequence)}
@@ -243,4 +285,15 @@ async def _closed(socket: ClientConnection, forwarding: asyncio.Task[None]) -> N
         await socket.close()
     else:
         forwarding.cancel()
+        socket.transport.abort()
+
+
+async def _abandoned(socket: ClientConnection) -> None:
+    """The call is over, which a bot behind a half-open socket cannot see: wait for it to go."""
+    try:
+        socket.transport.resume_reading()
+        await asyncio.wait_for(socket.wait_closed(), _HALF_OPEN_SECONDS)
+    except TimeoutError:
+        pass
+    finally:
         socket.transport.abort()

@@ -1,15 +1,15 @@
 """What all calls share: the clock, the queue, the way to the customer."""
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections import Counter
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
-from outdial_sandbox.carrier.call_request import Hook
 from outdial_sandbox.carrier.config import CarrierConfig, NetworkSettings
 from outdial_sandbox.carrier.departures import Departures
 from outdial_sandbox.carrier.pacer import Pacer
-from outdial_sandbox.carrier.webhooks import WebhookClient, WebhookLog
+from outdial_sandbox.carrier.webhooks import WebhookClient
 
 
 @dataclass
@@ -20,6 +20,8 @@ class Network:
     settings: NetworkSettings
     pacer: Pacer = field(default_factory=Pacer)
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
+    injected: Counter[str] = field(default_factory=Counter)  # faults, by name
+    callbacks_pending: int = 0  # fired and not yet delivered
 
     def __post_init__(self) -> None:
         self.webhooks = WebhookClient(self.config.auth_token)
@@ -43,29 +45,3 @@ class Network:
         await asyncio.gather(*self.tasks, return_exceptions=True)
         await self.pacer.close()
         await self.webhooks.close()
-
-
-class CallbackChain:
-    """Callbacks of one kind for one call: each is sent when the one before it is done."""
-
-    def __init__(self, network: Network, log: WebhookLog) -> None:
-        self._network = network
-        self._log = log
-        self._last: asyncio.Task[Any] | None = None
-
-    def send(self, hook: Hook, params: Mapping[str, str], purpose: str, event: str) -> None:
-        """Queue one; returns at once."""
-        work = self._after(self._last, hook, params, purpose, event)
-        self._last = self._network.spawn(work, f"{purpose} {event}")
-
-    async def _after(
-        self,
-        last: asyncio.Task[Any] | None,
-        hook: Hook,
-        params: Mapping[str, str],
-        purpose: str,
-        event: str,
-    ) -> None:
-        if last is not None:
-            await asyncio.wait([last])
-        await self._network.webhooks.send(hook, params, self._log, purpose, event)

@@ -53,19 +53,27 @@ class StreamBuffer:
         self._items: deque[bytearray | str] = deque()
         self._passed: list[str] = []  # marks whose audio is on the line in this very frame
         self._bytes = 0
+        self._skipping = False
+
+    def skip(self) -> None:
+        """Nobody will pull: from now on audio counts as played when it comes."""
+        self._skipping = True
 
     def add_audio(self, data: bytes) -> bool:
         """Append mu-law audio of any length. False if the buffer is full: it is dropped."""
         if self._bytes + len(data) > MOST_BUFFERED_BYTES:
             return False
-        if data:
+        if data and not self._skipping:
             self._items.append(bytearray(data))
             self._bytes += len(data)
         return True
 
     def add_mark(self, name: str) -> None:
         """Append a mark."""
-        self._items.append(name)
+        if self._skipping:
+            self._on_mark(name)
+        else:
+            self._items.append(name)
 
     def clear(self) -> None:
         """Drop all audio and tell every mark at once."""

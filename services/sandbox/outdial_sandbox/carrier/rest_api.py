@@ -16,6 +16,8 @@ from outdial_sandbox.carrier.api_errors import ApiError
 from outdial_sandbox.carrier.call import Call
 from outdial_sandbox.carrier.call_request import Form, e164
 from outdial_sandbox.carrier.exchange import Exchange
+from outdial_sandbox.carrier.faults import between
+from outdial_sandbox.carrier.hang_up import hang_up
 from outdial_sandbox.carrier.identifiers import sid_of
 from outdial_sandbox.carrier.paging import in_time, page_of
 from outdial_sandbox.carrier.resources import (
@@ -82,14 +84,25 @@ class RestApi:
             raise ApiError(20003)
 
     async def create_call(self, request: Request) -> Response:
-        """POST Calls.json."""
+        """POST Calls.json; the call may be placed and its answer still go wrong."""
         call = self._exchange.place(await _form(request))
-        return JSONResponse(call_resource(call, self._config), status_code=201)
+        answer = JSONResponse(call_resource(call, self._config), status_code=201)
+        match call.post_fault:
+            case "post_500_placed":
+                raise ApiError(20500)
+            case "post_dropped":
+                await hang_up(request)
+            case "post_slow":
+                settings = self._exchange.settings
+                longest = settings.faults.post_slow_seconds
+                await asyncio.sleep(between(0.0, longest, settings.seed, "slow", call.key))
+        return answer
 
     async def list_calls(self, request: Request) -> Response:
         """GET Calls.json, newest first."""
         query = request.query_params.multi_items()
-        calls = [call for call in reversed(self._exchange.calls.values()) if _wanted(call, query)]
+        wanted = _wanted(query)
+        calls = [call for call in reversed(self._exchange.calls.values()) if wanted(call)]
         page = page_of(calls, request.url.path, query)
         shown = [call_resource(call, self._config) for call in page.items]
         return JSONResponse(page.body | {"calls": shown})
@@ -212,14 +225,19 @@ async def _form(request: Request) -> Form:
     return Form(parse_qsl(body, keep_blank_values=True))
 
 
-def _wanted(call: Call, query: Query) -> bool:
+def _wanted(query: Query) -> Callable[[Call], bool]:
+    """Whether a call passes the filters of a list."""
     asked = dict(query)
-    request = call.request
-    return (
-        ("To" not in asked or e164(asked["To"]) == request.to)
-        and ("From" not in asked or e164(asked["From"]) == request.caller)
-        and asked.get("Status", call.status) == call.status
-        and "ParentCallSid" not in asked
-        and in_time(call.dialed_at, "StartTime", query)
-        and in_time(call.ended_at, "EndTime", query)
-    )
+    to, caller, status = e164(asked.get("To", "")), e164(asked.get("From", "")), asked.get("Status")
+
+    def passes(call: Call) -> bool:
+        return (
+            ("To" not in asked or to == call.request.to)
+            and ("From" not in asked or caller == call.request.caller)
+            and status in (None, call.status)
+            and "ParentCallSid" not in asked
+            and in_time(call.dialed_at, "StartTime", query)
+            and in_time(call.ended_at, "EndTime", query)
+        )
+
+    return passes

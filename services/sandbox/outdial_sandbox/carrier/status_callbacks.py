@@ -4,8 +4,9 @@ import math
 import time
 
 from outdial_sandbox.carrier.call import Call, call_params
+from outdial_sandbox.carrier.callback_chain import CallbackChain
 from outdial_sandbox.carrier.identifiers import rfc2822
-from outdial_sandbox.carrier.network import CallbackChain, Network
+from outdial_sandbox.carrier.network import Network
 from outdial_sandbox.carrier.recording import Recording
 from outdial_sandbox.carrier.resources import recording_url
 
@@ -16,7 +17,7 @@ class StatusCallbacks:
     def __init__(self, call: Call, network: Network) -> None:
         self._call = call
         self._network = network
-        self._chain = CallbackChain(network, call.log)
+        self._chain = CallbackChain(network, call.key, call.log)
         self._number = 0
 
     def fire(self, event: str, status: str) -> None:
@@ -35,6 +36,10 @@ class StatusCallbacks:
             params |= self._final_params()
         self._number += 1
         self._chain.send(request.status, params, "status", event)
+
+    def finish(self) -> None:
+        """Nothing follows any more."""
+        self._chain.finish()
 
     def _final_params(self) -> dict[str, str]:
         seconds = self._call.seconds

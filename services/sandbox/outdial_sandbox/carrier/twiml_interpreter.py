@@ -2,20 +2,30 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+import uuid
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urldefrag, urljoin
 
+import numpy as np
+
 from outdial_sandbox.carrier.call import Call, EndedBy, call_params, stream_params
-from outdial_sandbox.carrier.call_audio import CallAudio
 from outdial_sandbox.carrier.call_request import Hook, is_web_address
+from outdial_sandbox.carrier.callback_chain import CallbackChain
+from outdial_sandbox.carrier.faults import (
+    action_answer_is_lost,
+    action_is_doubled,
+    stream_fate,
+)
+from outdial_sandbox.carrier.line import Line
 from outdial_sandbox.carrier.media_stream import (
     MediaStream,
     StreamRecord,
     StreamRefusedError,
     stream_address,
 )
-from outdial_sandbox.carrier.network import CallbackChain, Network
+from outdial_sandbox.carrier.network import Network
 from outdial_sandbox.carrier.playback import Prompt
 from outdial_sandbox.carrier.prompts import PromptError, read_audio, spoken
 from outdial_sandbox.carrier.tones import keys
@@ -38,6 +48,7 @@ MAX_REDIRECTS = 10
 _MAX_FALLBACKS = 5
 _APPLICATION_ERROR = "We are sorry. An application error has occurred. Goodbye."
 _FOREVER = 1000  # what loop="0" means here
+_UNSPOKEN: Frame = np.zeros(0, np.int16)
 
 
 @dataclass(frozen=True)
@@ -53,11 +64,13 @@ class Source:
 class Interpreter:
     """Runs one call's TwiML. `run` is cancelled when the call ends or is given new TwiML."""
 
-    def __init__(self, call: Call, audio: CallAudio, network: Network) -> None:
+    def __init__(self, call: Call, line: Line, network: Network) -> None:
         self._call = call
-        self._audio = audio
+        self._line = line
         self._network = network
-        self._stream_callbacks = CallbackChain(network, call.log)
+        self._stream_callbacks = CallbackChain(network, call.key, call.log)
+        self._log = call.log  # the call may be over, and have let go of it, before a post is
+        self._actions = 0
         self._at = ""  # the URL of the document being executed
         self.connected: Hook | None = None  # the `action` of the stream being run
 
@@ -74,17 +87,28 @@ class Interpreter:
                 source = fallback
             else:
                 return "caller"
-        await self.speak(await spoken(_APPLICATION_ERROR))
+        await self.speak(await self._spoken(_APPLICATION_ERROR))
         return "carrier"
+
+    def left(self, *, tell: bool) -> None:
+        """The call has left the stream it was in: `tell` its `action`, whose answer is nothing."""
+        self._stream_callbacks.finish()
+        hook, self.connected = self.connected, None
+        if hook is not None and tell:
+            self._network.spawn(self._ask_action(hook, call_params(self._call)), "action")
 
     async def speak(self, samples: Frame) -> None:
         """Play samples to the person, to their end."""
         prompt = Prompt(samples)
-        self._audio.play(prompt)
+        self._line.play(prompt)
         try:
             await prompt.finished.wait()
         finally:
-            self._audio.release(prompt)
+            self._line.release(prompt)
+
+    async def _spoken(self, text: str, language: str = "en-US") -> Frame:
+        """Speech, unless nobody would hear it."""
+        return _UNSPOKEN if self._line.quiet else await spoken(text, language)
 
     def _fallback(self, source: Source, error: TwimlError) -> Source | None:
         """FallbackUrl, unless it is the fallback itself that failed."""
@@ -110,10 +134,28 @@ class Interpreter:
             return parse_twiml(source.twiml or "")
         self._at = urldefrag(source.hook.url).url
         params = call_params(self._call) | self._verdict() | dict(source.extra)
-        answer = await self._network.webhooks.send(
-            source.hook, params, self._call.log, source.purpose
-        )
-        return _document(answer)
+        if source.purpose == "action":
+            return _document(await self._ask_action(source.hook, params))
+        send = self._network.webhooks.send
+        return _document(await send(source.hook, params, self._log, source.purpose))
+
+    async def _ask_action(self, hook: Hook, params: Mapping[str, str]) -> Answered | Unanswered:
+        """Post `action`; twice, if that is asked for: the first or the second answer counts."""
+        settings, key, token = self._network.settings, self._call.key, str(uuid.uuid4())
+        self._actions += 1
+
+        def post() -> Coroutine[Any, Any, Answered | Unanswered]:
+            return self._network.webhooks.send(hook, params, self._log, "action", token=token)
+
+        if not action_is_doubled(settings.faults, settings.seed, key, self._actions):
+            return await post()
+        self._network.injected["action_doubled"] += 1
+        if action_answer_is_lost(settings.seed, key, self._actions):
+            await post()
+            return await post()
+        answer = await post()
+        self._network.spawn(post(), "action")
+        return answer
 
     def _verdict(self) -> dict[str, str]:
         """Machine detection, once it is known."""
@@ -141,7 +183,7 @@ class Interpreter:
                 case Pause(seconds):
                     await asyncio.sleep(seconds)
                 case Say(text, language, loop):
-                    await self._repeat(await spoken(text, language), loop)
+                    await self._repeat(await self._spoken(text, language), loop)
                 case Play():
                     await self._play(verb)
         return None
@@ -151,7 +193,7 @@ class Interpreter:
             await self.speak(keys(play.digits))
             return
         hook = self._hook(play.url, "GET")
-        answer = await self._network.webhooks.send(hook, {}, self._call.log, "play")
+        answer = await self._network.webhooks.send(hook, {}, self._log, "play")
         try:
             if not isinstance(answer, Answered) or answer.status >= 400:
                 raise PromptError("the file could not be fetched")
@@ -177,7 +219,8 @@ class Interpreter:
         status = self._hook(stream.status_url, stream.status_method) if stream.status_url else None
         record = StreamRecord(address, stream.name)
         self._call.streams.append(record)
-        if await self._run_stream(record, stream.parameters, status, action) and action:
+        opened = await self._run_stream(record, stream.parameters, status, action)
+        if action and (opened or self._network.settings.after_refused_stream == "action"):
             return Source(hook=action, purpose="action")
         return None
 
@@ -189,7 +232,11 @@ class Interpreter:
         action: Hook | None,
     ) -> bool:
         """Whether the stream opened; returns when it is over."""
-        config = self._network.config
+        config, settings = self._network.config, self._network.settings
+        number = len(self._call.streams)
+        fate = stream_fate(settings.faults, settings.seed, self._call.key, number)
+        if fate is not None:
+            self._network.injected[fate.fault] += 1
         stream = MediaStream(
             record,
             self._call.sid,
@@ -197,6 +244,7 @@ class Interpreter:
             config.auth_token,
             parameters,
             self._call.problem,
+            fate,
         )
         try:
             socket = await stream.open()
@@ -208,14 +256,21 @@ class Interpreter:
         self._tell(status, record, "stream-started")
         self.connected = action
         try:
-            await stream.run(socket, self._audio)
-            self._call.problem(31921, "the stream was closed by the application")
+            await stream.run(socket, self._line)
+            self._tell_ended(status, record)
         finally:
             if stream.closing is not None:
                 self._network.keep(stream.closing)
             self._tell(status, record, "stream-stopped")
         self.connected = None
         return True
+
+    def _tell_ended(self, status: Hook | None, record: StreamRecord) -> None:
+        if record.ended_by == "cut":
+            self._call.problem(31903, "the stream's connection broke")
+            self._tell(status, record, "stream-error", "31903: connection broken pipe")
+        else:
+            self._call.problem(31921, "the stream was closed by the application")
 
     def _hang_up_on_refusal(self) -> bool:
         refused = bool(self._call.streams) and self._call.streams[-1].ended_by == "refused"

@@ -77,6 +77,7 @@ class WebhookLog:
     """What was sent for one call, in order."""
 
     deliveries: list[Delivery] = field(default_factory=list)
+    pending: int = 0  # callbacks fired, and requests being made
 
     def begin(self, purpose: str, url: str, event: str | None) -> Delivery:
         """Note a request that begins now."""
@@ -134,11 +135,20 @@ class WebhookClient:
         log: WebhookLog,
         purpose: str,
         event: str | None = None,
+        token: str = "",
     ) -> Answered | Unanswered:
         """Ask `hook`, repeating as its URL's fragment says. Never raises for what may go wrong."""
-        policy = retry_policy(hook.url)
         delivery = log.begin(purpose, hook.url, event)
-        token = str(uuid.uuid4())
+        log.pending += 1
+        try:
+            return await self._repeated(hook, params, delivery, token or str(uuid.uuid4()))
+        finally:
+            log.pending -= 1
+
+    async def _repeated(
+        self, hook: Hook, params: Mapping[str, str], delivery: Delivery, token: str
+    ) -> Answered | Unanswered:
+        policy = retry_policy(hook.url)
         deadline = time.monotonic() + policy.total
         began = time.monotonic()
         while True:
