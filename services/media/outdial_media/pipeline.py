@@ -134,6 +134,9 @@ def _turn_taking(
     turns = template.turns
     return LLMUserAggregatorParams(
         vad_analyzer=models.voice_activity(turns),
+        # A telephone line sends sound every 20 ms, silence too. When a pod gets no processor for a
+        # second, upstream would end the person's turn and lose what waits in the socket.
+        audio_idle_timeout=0,
         user_turn_strategies=UserTurnStrategies(
             start=[VADUserTurnStartStrategy(), TranscriptionUserTurnStartStrategy()],
             stop=[TurnAnalyzerUserTurnStopStrategy(turn_analyzer=models.turn_end(turns))],
