@@ -5,6 +5,7 @@ deadline, and belongs to no attempt. The list lags: that a call is not in it pro
 time ends the search.
 """
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -22,6 +23,7 @@ from outdial.telephony.dial_result import CarrierAway, CarrierCall
 
 _log = structlog.get_logger(__name__)
 
+ASK_AT_ONCE = 16
 ASK_EVERY = timedelta(seconds=5)
 BEFORE_INTENT = timedelta(seconds=5)  # clocks differ
 
@@ -29,8 +31,8 @@ BEFORE_INTENT = timedelta(seconds=5)  # clocks differ
 async def reconcile_unknown_attempts(runtime: Runtime) -> int:
     """How many were found, or given up as spent."""
     async with runtime.sessions() as session:
-        unknown = await lost_work.unknown_attempts(session, ASK_EVERY)
-    return sum([await _reconcile(runtime, attempt) for attempt in unknown])
+        unknown = await lost_work.unknown_attempts(session, ASK_EVERY, limit=ASK_AT_ONCE)
+    return sum(await asyncio.gather(*(_reconcile(runtime, attempt) for attempt in unknown)))
 
 
 async def _reconcile(runtime: Runtime, attempt: Attempt) -> bool:

@@ -1,10 +1,10 @@
 """Look for everything that may have been lost, and mend it. One sweeper at a time.
 
 Each sweep is idempotent and stands in a file of its own; one that fails does not keep the others
-from running. Those that ask the carrier come last: they may be slow.
+from running.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
@@ -31,9 +31,11 @@ _log = structlog.get_logger(__name__)
 
 Sweep = Callable[[Runtime], Awaitable[int]]
 
-SWEEPS: tuple[Sweep, ...] = (
+OF_PODS: tuple[Sweep, ...] = (move_calls_of_silent_pods,)
+"""Somebody listens to nothing meanwhile: this waits for no other."""
+
+OF_STORES: tuple[Sweep, ...] = (
     rebuild_reservations,
-    move_calls_of_silent_pods,  # somebody listens to nothing meanwhile
     settle_unsettled,
     settle_unclosed_attempts,
     mend_lead_pointers,
@@ -43,19 +45,32 @@ SWEEPS: tuple[Sweep, ...] = (
     republish_hints,
     release_leaked_slots,
     forget_old_requests,
-    end_stopped_calls,
     review_caller_numbers,
+)
+"""These take milliseconds."""
+
+OF_CARRIER: tuple[Sweep, ...] = (
+    end_stopped_calls,
     reconcile_unknown_attempts,
     ask_silent_attempts,
 )
+"""These ask the carrier, who may take his time: the others must not wait for them."""
 
 
 async def run_sweeps(runtime: Runtime) -> dict[str, int]:
-    """Run them in turn; what was mended, by sweep. Nothing if somebody sweeps already."""
+    """Run them in turn; what was mended, by sweep."""
+    of_pods = await _run_alone(runtime, "pods", OF_PODS)
+    of_stores = await _run_alone(runtime, "stores", OF_STORES)
+    return of_pods | of_stores | await _run_alone(runtime, "carrier", OF_CARRIER)
+
+
+async def _run_alone(runtime: Runtime, name: str, sweeps: Sequence[Sweep]) -> dict[str, int]:
+    """Nothing if somebody runs these already."""
+    key = f"{runtime.settings.twilio_account_sid}:{name}"
     async with runtime.sessions.begin() as session:
-        if not await locks.try_lock_sweep(session, runtime.settings.twilio_account_sid):
+        if not await locks.try_lock_sweep(session, key):
             return {}
-        counts = {sweep.__name__: await _run(runtime, sweep) for sweep in SWEEPS}
+        counts = {sweep.__name__: await _run(runtime, sweep) for sweep in sweeps}
     return {name: count for name, count in counts.items() if count}
 
 

@@ -11,8 +11,6 @@ from uuid import UUID
 
 import structlog
 from celery import Celery
-from kombu.exceptions import OperationalError
-from redis.exceptions import RedisError
 
 from outdial.observability.metrics import HINTS_DROPPED
 from outdial.queueing.celery_app import make_celery
@@ -36,7 +34,8 @@ class Hints:
         self._waiting_set: set[_Message] = set()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._closed = False
+        self._closed = False  # takes no more hints
+        self._given_up = False  # publishes no more either
 
     def dispatch(self) -> None:
         """Leads may be due."""
@@ -63,6 +62,7 @@ class Hints:
         if thread is not None:
             self._waiting.put(None)
             thread.join(CLOSING_SECONDS)
+            self._given_up = True
 
     def _put(self, message: _Message) -> None:
         """Never blocks. A message that waits already says the same."""
@@ -81,7 +81,7 @@ class Hints:
     def _publish_all(self) -> None:
         celery = make_celery(self._settings)
         try:
-            while (message := self._waiting.get()) is not None:
+            while (message := self._waiting.get()) is not None and not self._given_up:
                 with self._lock:
                     self._waiting_set.discard(message)
                 _publish(celery, message)
@@ -94,6 +94,6 @@ def _publish(celery: Celery, message: _Message) -> None:
     arguments = [list(ids)] if name == PLACE_ATTEMPTS else list(ids)
     try:
         celery.send_task(name, args=arguments)
-    except (OperationalError, RedisError, OSError) as error:
+    except Exception as error:  # noqa: BLE001 - the thread must outlive whatever a broker does
         HINTS_DROPPED.labels(name).inc()
         _log.warning("hint_not_sent", task=name, error=f"{type(error).__name__}: {error}"[:200])

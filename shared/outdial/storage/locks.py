@@ -31,9 +31,9 @@ async def try_lock_account(session: AsyncSession, account: str) -> bool:
     return bool(await session.scalar(_TRY_LOCK, {"kind": _ACCOUNT, "key": account}))
 
 
-async def try_lock_sweep(session: AsyncSession, account: str) -> bool:
-    """Sweep alone: False if somebody sweeps already."""
-    return bool(await session.scalar(_TRY_LOCK, {"kind": _SWEEP, "key": account}))
+async def try_lock_sweep(session: AsyncSession, name: str) -> bool:
+    """Sweep alone: False if somebody runs the sweeps of this name already."""
+    return bool(await session.scalar(_TRY_LOCK, {"kind": _SWEEP, "key": name}))
 
 
 async def lock_import(session: AsyncSession, campaign_id: uuid.UUID) -> None:

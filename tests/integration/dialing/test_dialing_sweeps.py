@@ -200,9 +200,18 @@ async def test_sweepers_take_turns(world: World) -> None:
     await world.age(attempt.id, 31)
     account = world.runtime.settings.twilio_account_sid
     async with world.runtime.sessions.begin() as session:
-        assert await locks.try_lock_sweep(session, account)
+        assert await locks.try_lock_sweep(session, f"{account}:stores")
         assert await run_sweeps(world.runtime) == {}
     assert (await run_sweeps(world.runtime))["release_expired_claims"] == 1
+
+
+async def test_a_carrier_that_is_slow_keeps_no_other_sweep_waiting(world: World) -> None:
+    attempt = await world.claim(await world.add_lead())
+    await world.age(attempt.id, 31)
+    account = world.runtime.settings.twilio_account_sid
+    async with world.runtime.sessions.begin() as session:
+        assert await locks.try_lock_sweep(session, f"{account}:carrier")
+        assert await run_sweeps(world.runtime) == {"release_expired_claims": 1}
 
 
 async def test_a_sweep_that_fails_does_not_keep_the_others_from_running(world: World) -> None:

@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import threading
 import time
 from base64 import b64decode
 from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
+from celery import Celery
 from outdial.operations.runtime import Runtime
 from outdial.queueing import hints as hints_module
 from outdial.queueing.hints import Hints
@@ -44,6 +46,23 @@ async def test_each_hint_goes_to_its_queue(runtime: Runtime, hints: Hints) -> No
     assert await messages(runtime, "dial", 1) == [(PLACE_ATTEMPTS, [[str(attempt), str(other)]])]
     assert await messages(runtime, "settle", 1) == [(SETTLE_ATTEMPT, [str(attempt)])]
     assert await messages(runtime, "sweep", 1) == [(DISPATCH, [])]
+
+
+async def test_what_cannot_be_published_does_not_stop_the_rest(
+    runtime: Runtime, hints: Hints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = threading.Event()
+
+    def fail(*_: object, **__: object) -> None:
+        tried.set()
+        raise RuntimeError("anything")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Celery, "send_task", fail)
+        hints.dispatch()
+        assert await asyncio.to_thread(tried.wait, 10)
+    hints.settle(uuid4())
+    await messages(runtime, "settle", 1)
 
 
 async def test_a_hint_after_flushall_arrives(runtime: Runtime, hints: Hints) -> None:
