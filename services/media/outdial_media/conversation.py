@@ -279,8 +279,7 @@ class Conversation:
             self._pipeline.output.cut()
             if not self._line.ended.is_set():
                 await hang_up(self._kit.runtime, self.brief, self._line)
-            # A stream that was lost may go on in another pod: acting is left to that one.
-            if talked and (self._line.stopped_by_carrier or self._line.closed_by_us):
+            if talked and not self._goes_on_elsewhere(ending):
                 await self._last_words().act(person_hung_up=self._line.stopped_by_carrier)
             await self._run.tear_down()
             self._turns.last_words()
@@ -293,6 +292,11 @@ class Conversation:
             await self._writer.drain()
             metrics.live_calls.dec()
             metrics.calls.labels(ending.ended_by, ending.reason).inc()
+
+    def _goes_on_elsewhere(self, ending: Ending) -> bool:
+        """Whether another pod may take the call on: what was said is acted on there."""
+        lost = not (self._line.stopped_by_carrier or self._line.closed_by_us)
+        return lost or ending.reason == "moved"
 
     def _last_words(self) -> LastWords:
         return LastWords(

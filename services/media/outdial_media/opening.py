@@ -46,6 +46,8 @@ class Opening:
         if self._brief.history:
             self._pipeline.context.add_messages(earlier_messages(self._brief))
             await self._voice.say(phrases_for(self._brief.template.language).resumed)
+            if self._brief.history[-1].role == "person":
+                await self._voice.let_model_speak()  # the lost pod owed an answer
         elif self._brief.template.agent.first_turn == "model":
             await self._voice.let_model_speak()
         elif self._brief.template.agent.first_turn == "agent":

@@ -9,8 +9,9 @@ import pytest
 from calls import closed_record, make_call, socket_url, until
 from conftest import RunningPod
 from media_line import MediaLine, open_line
+from outdial.operations.conversation_record import SpokenTurn, save_turn
 from outdial.operations.hang_up_call import hang_up_call
-from outdial.storage import suppressions
+from outdial.storage import attempts, suppressions
 from outdial_sandbox.people.behaviour import Behaviour
 from outdial_sandbox.people.people import who_answers
 from outdial_sandbox.people.talker import AfterBot, Move, Talker, WhileBot
@@ -150,6 +151,28 @@ async def test_an_operator_can_end_a_call_that_goes_on(pod: RunningPod) -> None:
 
     closing = record.payload("conversation_closed")
     assert (closing["ended_by"], closing["reason"]) == ("system", "canceled")
+
+
+async def test_a_call_whose_stream_was_lost_goes_on_from_its_transcript(pod: RunningPod) -> None:
+    runtime = pod.runtime
+    called = await make_call(runtime)
+    turns = [SpokenTurn("agent", "Can you come on Monday?"), SpokenTurn("person", "Yes.")]
+    for position, turn in enumerate(turns):
+        await save_turn(runtime, called.attempt_id, 1, position, turn)
+    async with runtime.sessions.begin() as session:
+        assert await attempts.next_stream(session, called.attempt_id, 1)
+    url = socket_url(runtime, called, pod.pod.boot_id, stream_no=2)
+    async with open_line(url, somebody("11")) as line:
+        await until_closed(line)
+    record = await closed_record(runtime, called.attempt_id)
+
+    again = [turn for turn in record.turns if turn.stream_no == 2]
+    assert "interrupted for a moment" in again[0].text
+    assert "Ann" not in again[0].text, "nobody is greeted twice"
+    # The answer that the lost pod owed is given: the outcome of that "yes" is recorded.
+    outcome = next(tool for tool in record.tools if tool.name == "record_outcome")
+    assert (outcome.stream_no, outcome.arguments["status"]) == (2, "confirmed")
+    assert record.payload("conversation_closed")["stream_no"] == 2
 
 
 async def test_a_finished_call_leaves_nothing_behind(pod: RunningPod) -> None:

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from calls import closed_record, make_call, socket_url, until
 from media_line import open_line
-from outdial.operations.runtime import open_runtime
+from outdial.operations.runtime import Runtime, open_runtime
 from outdial.routing.pod_registry import list_pods
 from outdial.settings import Settings, variable_name
 from outdial_sandbox.people.people import who_answers
@@ -44,6 +44,10 @@ def _process(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
         process.wait(10)
 
 
+async def _is_draining(runtime: Runtime) -> bool:
+    return [view.state for view in await list_pods(runtime.redis)] == ["draining"]
+
+
 def test_missing_settings_are_named_and_nothing_starts() -> None:
     done = subprocess.run(
         COMMAND, env={"PATH": os.environ["PATH"]}, cwd="/", capture_output=True, timeout=60
@@ -73,8 +77,7 @@ async def test_a_pod_that_is_told_to_go_finishes_its_call(media_settings: Settin
                 await line.agent_was_heard.wait()
                 process.send_signal(signal.SIGTERM)
                 await until(lambda: answers(503))
-                (view,) = await list_pods(runtime.redis)
-                assert view.state == "draining"
+                await until(lambda: _is_draining(runtime))
                 async with asyncio.timeout(40):
                     await line.closed.wait()
             record = await closed_record(runtime, called.attempt_id)
@@ -94,9 +97,6 @@ async def test_a_second_signal_cuts_and_what_happened_is_still_written(
             async def is_known() -> bool:
                 return bool(await list_pods(runtime.redis))
 
-            async def is_draining() -> bool:
-                return [view.state for view in await list_pods(runtime.redis)] == ["draining"]
-
             await until(is_known, 30)
             (view,) = await list_pods(runtime.redis)
             called = await make_call(runtime)
@@ -104,7 +104,7 @@ async def test_a_second_signal_cuts_and_what_happened_is_still_written(
             async with open_line(socket_url(runtime, called, view.boot_id), person) as line:
                 await line.agent_was_heard.wait()
                 process.send_signal(signal.SIGTERM)
-                await until(is_draining)
+                await until(lambda: _is_draining(runtime))
                 process.send_signal(signal.SIGTERM)
                 async with asyncio.timeout(15):
                     await line.closed.wait()
