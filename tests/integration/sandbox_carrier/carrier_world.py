@@ -258,6 +258,20 @@ class Carrier:
     def entry(self, sid: str) -> dict[str, Any]:
         return next(call for call in self.ledger()["calls"] if call["sid"] == sid)
 
+    def change(self, **values: Any) -> None:
+        """POST /sandbox/settings, without the request."""
+        exchange = self.app.state.exchange
+        exchange.settings = exchange.settings.changed(values)
+
+    async def quiet(self) -> None:
+        """Wait until no call lives and no callback is on its way."""
+        exchange = self.app.state.exchange
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                if not exchange.live_calls and not exchange.network.callbacks_pending:
+                    return
+                await asyncio.sleep(0.01)
+
     async def over(self, sid: str) -> dict[str, Any]:
         """Wait for the end of a call; its ledger entry."""
         async with asyncio.timeout(PATIENCE):

@@ -87,7 +87,7 @@ class ControlApi:
             return _wrong(error)
         tally = self._exchange.ledger.tally
         pace = await asyncio.to_thread(pacing, tally.times(since, until), limit)
-        more = {"faults": dict(network.injected), "callbacks_pending": network.callbacks_pending}
+        more = {"faults": dict(+network.injected), "callbacks_pending": network.callbacks_pending}
         return JSONResponse(tally.summary() | more | {"pacing": pace})
 
     async def numbers(self, _request: Request) -> Response:

@@ -121,7 +121,7 @@ class Ledger:
             "posts": posts,
             "refused": [post for post in posts if post["result"] != "accepted"],
             "overlapping": [[first, second] for at, first, second in overlaps if at >= since],
-            "faults": dict(self.injected),
+            "faults": dict(+self.injected),
         }
 
     def content(self, since: float = 0.0) -> dict[str, Any]:
