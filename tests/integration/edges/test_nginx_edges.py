@@ -1,0 +1,185 @@
+"""The public edge, with Debian's nginx: what is asked for is reached, and nothing else is."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import uuid4
+from xml.etree import ElementTree as ET
+
+import pytest
+from nginx_world import UPGRADE, Edge, running_edge
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+pytestmark = [pytest.mark.integration, pytest.mark.needs("nginx")]
+
+TEMPLATE, ATTEMPT = uuid4(), uuid4()
+TOKEN = "A" * 30 + "-_9"
+HOSTS = {
+    "pod-1": "127.0.0.2",
+    "pod-2": "127.0.0.3",
+    "api": "127.0.0.4",
+    "redis": "127.0.0.5",
+    "evil.example": "127.0.0.6",
+}
+
+
+@pytest.fixture
+async def edge(tmp_path: Path) -> AsyncIterator[Edge]:
+    """As in compose: short names, Docker's kind of resolver."""
+    async with running_edge(tmp_path, "compose.env", HOSTS) as running:
+        yield running
+
+
+def media(pod: str, token: str = TOKEN) -> str:
+    return f"/pods/{pod}/ws/{TEMPLATE}/{token}"
+
+
+async def test_each_pods_socket_reaches_that_pod_with_its_signature(edge: Edge) -> None:
+    for pod in ("pod-1", "pod-2", "pod-1"):
+        url = f"ws://127.0.0.1:{edge.port}{media(pod)}"
+        headers = {"X-Twilio-Signature": f"signed+for/{pod}="}
+        async with connect(url, additional_headers=headers, proxy=None) as socket:
+            assert json.loads(await socket.recv()) == {"host": pod}
+            await socket.send("twenty milliseconds")
+            assert await socket.recv() == "twenty milliseconds"
+        assert edge.hosts[pod].paths[-1] == media(pod)  # byte for byte: it is signed
+        assert edge.hosts[pod].headers[-1]["X-Twilio-Signature"] == f"signed+for/{pod}="
+    assert set(edge.asked) == {"pod-1", "pod-2"}
+
+
+async def test_a_pod_that_is_gone_is_a_refusal_and_not_a_wait(edge: Edge) -> None:
+    await edge.stop("pod-2")
+    for pod in ("pod-2", "pod-77"):  # dead, and never there
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(f"ws://127.0.0.1:{edge.port}{media(pod)}", proxy=None).__aenter__()
+        assert refused.value.response.status_code in {502, 504}
+    assert edge.asked == {}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        media("redis"),  # a host of the same network
+        media("api"),
+        media("evil.example"),
+        media("127.0.0.5"),
+        media("localhost"),
+        media("pod-1.evil.example"),
+        media("pod-1:6379"),
+        media("pod-1@redis"),
+        media("POD-1"),
+        media("pod-12345"),
+        media("pod-1%2eevil.example"),
+        media("pod-1%00"),
+        media("..%2fpod-1"),
+        f"/pods/pod-1/../redis/ws/{TEMPLATE}/{TOKEN}",
+        f"/pods/redis/../pod-1/ws/{TEMPLATE}/{TOKEN}",
+        f"/pods/pod-1/ws/{TEMPLATE}/../../../metrics",
+        f"/pods/pod-1/ws/{TEMPLATE}%2f{TOKEN}",
+        f"/pods/pod-1%2fws/{TEMPLATE}/{TOKEN}",
+        f"/pods//pod-1/ws/{TEMPLATE}/{TOKEN}",
+        f"//pods/pod-1/ws/{TEMPLATE}/{TOKEN}",
+        f"/pods/pod-1/./ws/{TEMPLATE}/{TOKEN}",
+        f"/pods/pod-1/ws/{TEMPLATE}/{TOKEN}/",
+        f"/pods/pod-1/ws/{TEMPLATE}/{TOKEN}?a=b",
+        f"/pods/pod-1/ws/{TEMPLATE}/{TOKEN}%0d%0aX:y",
+        f"/pods/pod-1/ws/{TEMPLATE}/short",
+        "/pods/pod-1/health",
+        "/pods/pod-1/metrics",
+        "/pods/pod-1",
+        "/pods/",
+        "http://redis/pods/redis/ws/x/y",
+    ],
+)
+async def test_tricks_reach_nobody(edge: Edge, path: str) -> None:
+    status, _ = await edge.raw(path, **UPGRADE)
+    assert status in {400, 404}
+    assert edge.asked == {}
+    assert edge.names.asked == []  # not even its name was looked up
+
+
+async def test_a_media_path_without_an_upgrade_reaches_nobody(edge: Edge) -> None:
+    assert (await edge.raw(media("pod-1")))[0] == 404
+    assert (await edge.raw(media("pod-1"), "POST"))[0] == 404
+    assert edge.asked == {}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"/twilio/voice/{ATTEMPT}?pod=pod-1&boot=b&at=wss%3A%2F%2Fx%2Fpods%2Fpod-1",
+        f"/twilio/callback/status/{ATTEMPT}",
+        f"/twilio/callback/stream-ended/{ATTEMPT}/2",
+        f"/twilio/callback/twiml-fallback/{ATTEMPT}?pod=pod-1",
+        "/twilio/inbound",
+    ],
+)
+async def test_twilios_routes_reach_the_gateway_as_they_were_signed(edge: Edge, path: str) -> None:
+    # The process behind answers GETs only (a WebSocket server): what counts is what reached it.
+    status, _ = await edge.raw(path, "POST", X_Twilio_Signature="abc=")
+    assert status != 404
+    assert edge.names.asked == ["api"]
+    assert (await edge.raw(path))[0] == 403  # Twilio posts
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/v1/calls",
+        "/v1/pods",
+        "/metrics",
+        "/health",
+        "/docs",
+        "/dialout",
+        "/twilio/../v1/calls",
+        "/twilio/%2e%2e/v1/calls",
+        "/twilio/voice/..%2f..%2fv1%2fcalls",
+        f"/twilio/voice/{ATTEMPT}/../../../v1/calls",
+        f"/twilio/callback/twiml-fallback/../../../v1/{ATTEMPT}",
+        "/twilio//voice/x",
+    ],
+)
+async def test_nothing_else_is_public(edge: Edge, path: str) -> None:
+    for method in ("GET", "POST"):
+        assert (await edge.raw(path, method))[0] in {400, 403, 404}
+    assert edge.asked == {}
+    assert edge.names.asked == []
+
+
+async def test_without_a_gateway_the_fallback_is_a_goodbye_and_the_rest_an_error(
+    edge: Edge,
+) -> None:
+    await edge.stop("api")
+    status, body = await edge.raw(f"/twilio/callback/twiml-fallback/{ATTEMPT}?pod=pod-1", "POST")
+    assert status == 200
+    assert [verb.tag for verb in ET.fromstring(body)] == ["Say", "Hangup"]
+    for path in (f"/twilio/voice/{ATTEMPT}", f"/twilio/callback/stream-ended/{ATTEMPT}/1"):
+        assert (await edge.raw(path, "POST"))[0] in {502, 504}  # Twilio asks again, or the fallback
+
+
+async def test_no_token_is_written_to_the_log(edge: Edge, tmp_path: Path) -> None:
+    url = f"ws://127.0.0.1:{edge.port}{media('pod-1')}"
+    async with connect(url, proxy=None) as socket:
+        await socket.recv()
+    await edge.raw("/")  # a later line: the log is written in order
+    text = (tmp_path / "access.log").read_text()
+    assert "pod=pod-1 101" in text
+    assert TOKEN not in text
+
+
+async def test_behind_a_headless_service_names_end_in_the_services_domain(tmp_path: Path) -> None:
+    domain = "outdial-media.default.svc.cluster.local"
+    hosts = {
+        f"outdial-media-0.{domain}": "127.0.0.2",
+        "outdial-media-0": "127.0.0.3",  # the same name elsewhere
+        "outdial-api.default.svc.cluster.local": "127.0.0.4",
+    }
+    async with running_edge(tmp_path, "kubernetes.env", hosts) as edge:
+        url = f"ws://127.0.0.1:{edge.port}{media('outdial-media-0')}"
+        async with connect(url, proxy=None) as socket:
+            assert json.loads(await socket.recv()) == {"host": f"outdial-media-0.{domain}"}
+        for other in ("pod-1", "outdial-media-0.evil", "outdial-media-x"):
+            assert (await edge.raw(media(other), **UPGRADE))[0] == 404
+    assert set(edge.asked) == {f"outdial-media-0.{domain}"}
