@@ -139,6 +139,11 @@ class Hours:
     spread_minutes: float = 10.0  # leads that wait for an opening start within so long after it
     require_timezone: bool = False  # refuse numbers whose zone is not known
 
+    def __hash__(self) -> int:
+        """By value, the table included: what follows from hours is kept by them."""
+        table = tuple((day, tuple(windows)) for day, windows in sorted(self.weekdays.items()))
+        return hash((table, self.closed_dates, self.holidays, self.jurisdictions))
+
 
 @dataclass(frozen=True)
 class Limits:

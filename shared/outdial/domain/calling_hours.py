@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from zoneinfo import ZoneInfo
 
 from outdial.domain.call_template import Hours
@@ -34,10 +34,10 @@ def allowed(hours: Hours, zones: Sequence[str], now: datetime) -> Verdict:
         return Refused(Reason.TIMEZONE_UNKNOWN, now + LOOK_AGAIN) if unknown else Allowed()
     if not is_limited(hours):
         return Allowed()
-    clocks = [ZoneInfo(zone) for zone in zones]
-    if _open_everywhere(hours, clocks, now):
+    if _open_everywhere(hours, map(ZoneInfo, zones), now):
         return Allowed()
-    return Refused(Reason.OUTSIDE_HOURS, _next_opening(hours, clocks, now) or now + LOOK_AGAIN)
+    opens = _next_opening(hours, tuple(zones), _minute(now))
+    return Refused(Reason.OUTSIDE_HOURS, opens or now + LOOK_AGAIN)
 
 
 def is_limited(hours: Hours) -> bool:
@@ -59,14 +59,9 @@ def window_at(hours: Hours, zones: Sequence[str], now: datetime) -> Window | Non
         return None
     if not is_limited(hours):
         return Window(now, None)
-    clocks = [ZoneInfo(zone) for zone in zones]
-    is_open_now = _open_everywhere(hours, clocks, now)
-    opens = now if is_open_now else _next_opening(hours, clocks, now)
-    if opens is None:
-        return None
-    changes = {at for zone in clocks for at in _changes(hours, zone, opens) if at > opens}
-    closed = (at for at in sorted(changes) if not _open_everywhere(hours, clocks, at))
-    return Window(opens, next(closed, None))
+    is_open_now = _open_everywhere(hours, map(ZoneInfo, zones), now)
+    opens = now if is_open_now else _next_opening(hours, tuple(zones), _minute(now))
+    return Window(opens, _closing(hours, tuple(zones), _minute(opens))) if opens else None
 
 
 def spread_over(window: Window, key: bytes, minutes: float) -> datetime:
@@ -98,10 +93,26 @@ def _open_everywhere(hours: Hours, clocks: Iterable[ZoneInfo], at: datetime) -> 
     return all(is_open(hours, zone, at) for zone in clocks)
 
 
-def _next_opening(hours: Hours, clocks: Sequence[ZoneInfo], now: datetime) -> datetime | None:
+# Looked for in every zone, two weeks ahead: milliseconds, and the same for every lead of a minute.
+@lru_cache(maxsize=10_000)
+def _next_opening(hours: Hours, zones: tuple[str, ...], minute: datetime) -> datetime | None:
     """All zones become open at a moment at which one of them opens: try those, in order."""
-    openings = {at for zone in clocks for at in _openings(hours, zone, now) if at > now}
+    clocks = [ZoneInfo(zone) for zone in zones]
+    openings = {at for zone in clocks for at in _openings(hours, zone, minute) if at > minute}
     return next((at for at in sorted(openings) if _open_everywhere(hours, clocks, at)), None)
+
+
+@lru_cache(maxsize=10_000)
+def _closing(hours: Hours, zones: tuple[str, ...], minute: datetime) -> datetime | None:
+    """The first moment after an open one at which some zone is closed."""
+    clocks = [ZoneInfo(zone) for zone in zones]
+    changes = {at for zone in clocks for at in _changes(hours, zone, minute) if at > minute}
+    return next((at for at in sorted(changes) if not _open_everywhere(hours, clocks, at)), None)
+
+
+def _minute(at: datetime) -> datetime:
+    """Windows begin and end with a minute: what holds at its start holds within it."""
+    return at.astimezone(UTC).replace(second=0, microsecond=0)
 
 
 def _openings(hours: Hours, zone: ZoneInfo, now: datetime) -> Iterator[datetime]:

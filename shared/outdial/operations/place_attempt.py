@@ -19,7 +19,7 @@ from outdial.domain.attempt_state import AttemptState
 from outdial.domain.call_events import Event
 from outdial.domain.dial_gates import Reason, Refused
 from outdial.domain.limits import LiveCalls, NumberPast, looks_back
-from outdial.observability.metrics import DEPARTURE_WAIT_SECONDS, PLACED
+from outdial.observability.metrics import DEPARTURE_WAIT_SECONDS, PLACED, REFUSED
 from outdial.operations.answer_dial_result import answer_dial_result
 from outdial.operations.calling_rules import rules_of
 from outdial.operations.check_gates import Candidate, check_gates
@@ -126,6 +126,7 @@ async def _commit_intent(runtime: Runtime, attempt_id: uuid.UUID) -> Departure |
             refused = await settle_locked(runtime, session, locked)
     if refused is not None:
         PLACED.labels("refused").inc()
+        REFUSED.labels(str(reason)).inc()
         _log.info("attempt_refused", attempt_id=str(attempt_id), reason=reason)
         await after_settling(runtime, refused)
         return None
