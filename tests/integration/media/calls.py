@@ -125,14 +125,14 @@ async def record_of(runtime: Runtime, attempt_id: uuid.UUID) -> Record:
         )
 
 
-async def closed_record(runtime: Runtime, attempt_id: uuid.UUID, seconds: float = 20) -> Record:
+async def closed_record(runtime: Runtime, attempt_id: uuid.UUID, seconds: float = 40) -> Record:
     """The record, once the pod has had its last word."""
     await until(lambda: _is_closed(runtime, attempt_id), seconds)
     return await record_of(runtime, attempt_id)
 
 
 async def until(
-    holds: Callable[[], bool | Awaitable[bool]], seconds: float = 10, pause: float = 0.05
+    holds: Callable[[], bool | Awaitable[bool]], seconds: float = 30, pause: float = 0.05
 ) -> None:
     """Wait until a condition holds; fails when it does not in time."""
     async with asyncio.timeout(seconds):

@@ -26,7 +26,7 @@ def somebody(ending: str) -> Behaviour:
     return who_answers(f"+120255501{ending}").start(random.Random(int(ending)).randrange(1000))
 
 
-async def until_closed(line: MediaLine, seconds: float = 60) -> None:
+async def until_closed(line: MediaLine, seconds: float = 90) -> None:
     async with asyncio.timeout(seconds):
         await line.closed.wait()
 

@@ -78,7 +78,7 @@ async def test_a_pod_that_is_told_to_go_finishes_its_call(media_settings: Settin
                 process.send_signal(signal.SIGTERM)
                 await until(lambda: answers(503))
                 await until(lambda: _is_draining(runtime))
-                async with asyncio.timeout(40):
+                async with asyncio.timeout(90):
                     await line.closed.wait()
             record = await closed_record(runtime, called.attempt_id)
             assert "record_outcome" in [tool.name for tool in record.tools]

@@ -24,7 +24,7 @@ async def test_without_a_model_the_agent_apologises_and_ends_the_call(
     called = await make_call(pod.runtime)
     person = who_answers("+12025550100").start(random.Random(1).randrange(100))
     async with open_line(socket_url(pod.runtime, called, pod.pod.boot_id), person) as line:
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(90):
             await line.closed.wait()
     record = await closed_record(pod.runtime, called.attempt_id)
 
