@@ -20,8 +20,8 @@ $(READY): requirements.lock pyproject.toml
 	@echo "Setting up $(VENV): about 150 locked wheels, a minute or two the first time."
 	@$(PYTHON) -c 'import sys; sys.exit("Outdial needs Python 3.11 or newer, this is " + sys.version.split()[0] + ": set PYTHON=python3.11") if sys.version_info < (3, 11) else None'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@$(BIN)/pip install -qq --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/pip install -qq --disable-pip-version-check --no-build-isolation --no-deps -e .
 	@touch $@
 
 demo: $(READY) ## Run a campaign in the sandbox: three minutes, no account
