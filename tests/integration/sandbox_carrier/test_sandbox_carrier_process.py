@@ -27,7 +27,9 @@ def start(data: Path, *more: str) -> subprocess.Popen[str]:
 
 @pytest.fixture
 def carrier(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    process = start(tmp_path, "--number", "+13035550199")
+    faults = ("--fault", "callback_lost=0.25", "--fault", "callback_delay_seconds=90")
+    quiet = ("--no-audio", "--talk-seconds", "0.5", "2", "--seed", "7")
+    process = start(tmp_path, "--number", "+13035550199", *faults, *quiet)
     assert process.stdout is not None
     assert process.stderr is not None
     try:
@@ -48,6 +50,10 @@ def test_it_serves_until_it_is_asked_to_stop(carrier: tuple[subprocess.Popen[str
         people = http.get("/sandbox/people").json()["people"]
         assert {"00", "03", "07", "25"} <= set(people)
         assert people["03"]["ring_seconds"] is None
+        settings = http.get("/sandbox/settings").json()
+        assert (settings["audio"], settings["talk_seconds"]) == (False, [0.5, 2.0])
+        assert (settings["seed"], settings["faults"]["callback_lost"]) == (7, 0.25)
+        assert settings["faults"]["callback_delay_seconds"] == 90
         numbers = http.get(f"/2010-04-01/Accounts/{SID}/IncomingPhoneNumbers.json").json()
         owned = [number["phone_number"] for number in numbers["incoming_phone_numbers"]]
         assert {"+15005550006", "+13035550199"} <= set(owned)
@@ -67,6 +73,11 @@ def test_it_serves_until_it_is_asked_to_stop(carrier: tuple[subprocess.Popen[str
         (["--account-sid", "nobody"], "--account-sid"),
         (["--calls-per-second", "0"], "calls_per_second"),
         (["--number", "12"], "E.164"),
+        (["--fault", "callback_lots=0.1"], "callback_lost"),
+        (["--fault", "callback_lost"], "NAME=SHARE"),
+        (["--fault", "post_429=0.6", "--fault", "post_500=0.6"], "1 in all"),
+        (["--talk-seconds", "3", "1"], "talk_seconds"),
+        (["--after-refused-stream", "dance"], "continue, hangup, action"),
     ],
 )
 def test_wrong_usage_is_said_in_words(tmp_path: Path, more: list[str], named: str) -> None:

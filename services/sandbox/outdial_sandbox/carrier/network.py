@@ -44,4 +44,3 @@ class Network:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
         await self.pacer.close()
-        await self.webhooks.close()

@@ -19,9 +19,14 @@ from urllib.parse import parse_qs, urldefrag, urlencode, urljoin
 import httpx
 
 from outdial_sandbox.carrier.call_request import Hook
+from outdial_sandbox.carrier.http_exchange import (
+    HttpAnswer,
+    LostAnswerError,
+    NotConnectedError,
+    http_exchange,
+)
 
 MAX_HTTP_REDIRECTS = 10
-MAX_BODY = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -120,13 +125,6 @@ class WebhookClient:
 
     def __init__(self, auth_token: str) -> None:
         self._auth_token = auth_token
-        # A connection each: a pooled one that the server has closed would look like a lost answer.
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
-        self._http = httpx.AsyncClient(limits=limits, trust_env=False, timeout=None)  # noqa: S113
-
-    async def close(self) -> None:
-        """Close what is open."""
-        await self._http.aclose()
 
     async def send(
         self,
@@ -172,11 +170,11 @@ class WebhookClient:
         try:
             async with asyncio.timeout(allowed):
                 return await self._following(hook, params, policy, token)
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            return Unanswered("ct", 11205, f"not connected: {error or type(error).__name__}")
-        except (TimeoutError, httpx.TimeoutException):
+        except NotConnectedError as error:
+            return Unanswered("ct", 11205, f"not connected: {error}")
+        except TimeoutError:
             return Unanswered("rt", 11200, f"no answer within {allowed:.1f} s")
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (LostAnswerError, httpx.InvalidURL, ValueError) as error:
             return Unanswered("lost", 11200, f"{type(error).__name__}: {error}")
 
     async def _following(
@@ -186,18 +184,17 @@ class WebhookClient:
         method, url = hook.method, urldefrag(hook.url).url
         for _ in range(MAX_HTTP_REDIRECTS + 1):
             response = await self._request(method, url, params, policy, token)
-            if not response.is_redirect:
-                body = response.content[:MAX_BODY]
+            if (elsewhere := response.redirects_to) is None:
                 kind = response.headers.get("content-type", "")
-                return Answered(response.status_code, kind, body, url)
-            url = urldefrag(urljoin(url, response.headers["location"])).url
-            if response.status_code in (301, 302, 303):
+                return Answered(response.status, kind, response.body, url)
+            url = urldefrag(urljoin(url, elsewhere)).url
+            if response.status in (301, 302, 303):
                 method = "GET"
         return Unanswered("lost", 11215, "too many HTTP redirects")
 
     async def _request(
         self, method: str, url: str, params: Mapping[str, str], policy: RetryPolicy, token: str
-    ) -> httpx.Response:
+    ) -> HttpAnswer:
         body = urlencode(params)
         if method == "GET" and body:
             url += ("&" if "?" in url else "?") + body
@@ -212,10 +209,11 @@ class WebhookClient:
         }
         if method == "POST":
             headers["Content-Type"] = "application/x-www-form-urlencoded; charset=UTF-8"
-        return await self._http.request(
+        return await http_exchange(
             method,
             target,
-            content=body.encode() if method == "POST" else None,
-            headers=headers,
-            timeout=httpx.Timeout(policy.read, connect=policy.connect),
+            headers,
+            body.encode() if method == "POST" else b"",
+            connect_seconds=policy.connect,
+            read_seconds=policy.read,
         )
