@@ -6,9 +6,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ONLY ?=
+CHAOS := fleet
+BENCHES := router
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-unit lint format lock clean
+.PHONY: help setup demo up test test-unit chaos bench lint format lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -36,6 +38,12 @@ test: $(READY) ## Every test except the long ones
 
 test-unit: $(READY) ## The rules only: seconds, no sockets
 	@$(BIN)/pytest tests/unit tests/property
+
+chaos: $(READY) ## Kill, freeze and restart processes under live calls (ONLY=fleet): var/chaos/
+	@for each in $(or $(ONLY),$(CHAOS)); do $(BIN)/python tests/chaos/$$each.py || exit 1; done
+
+bench: $(READY) ## Measure against a peer or a limit in one run (ONLY=router): var/bench/
+	@for each in $(or $(ONLY),$(BENCHES)); do $(BIN)/python tests/benchmarks/$$each.py || exit 1; done
 
 lint: $(READY) ## Format, lint, types, import layers, lock
 	@$(BIN)/ruff format --check --quiet . || { echo "run 'make format'"; exit 1; }

@@ -15,10 +15,13 @@ from outdial.storage.tables import Attempt
 _log = structlog.get_logger(__name__)
 
 
-async def record_event(runtime: Runtime, attempt_id: uuid.UUID, event: Event) -> bool:
+async def record_event(
+    runtime: Runtime, attempt_id: uuid.UUID, event: Event, *, in_time: bool = True
+) -> bool:
     """Store a fact and have it settled; False if it was known.
 
-    The first fact that names the call binds it: the answer to our POST may have been lost.
+    The first fact that names the call binds it: the answer to our POST may have been lost. Without
+    `in_time` nobody is told: it is read with the next fact, or by the sweep.
 
     Raises:
         NotFound: there is no such attempt.
@@ -34,7 +37,7 @@ async def record_event(runtime: Runtime, attempt_id: uuid.UUID, event: Event) ->
         loud = _is_loud(attempt, event)
         number = await call_events.append(session, attempt_id, event, to_settle=loud)
         await attempts.touch(session, [attempt_id])
-    if number is not None and loud:
+    if number is not None and loud and in_time:
         runtime.hints.settle(attempt_id)
     return number is not None
 

@@ -47,6 +47,7 @@ class Answered:
     slot: Slot | None = None
     degraded: bool = False  # a store did not answer in time
     zombie: bool = False
+    as_prepared: bool = False  # to the pod that the attempt names already
     holds: int | None = None  # how often it was held before, if no pod had room
 
 
@@ -67,7 +68,11 @@ async def route_answered_call(
         return Answered(twiml.hangup(), attempt_id, call_sid, zombie=zombie)
     hint = replace(hint, template_id=found.template_id, lead_id=found.lead_id)
     slot, degraded = await slot_for(runtime, router, attempt_id, hint, wanted)
-    return _answer(runtime, attempt_id, call_sid, found.stream_no, hint, slot, degraded=degraded)
+    answered = _answer(
+        runtime, attempt_id, call_sid, found.stream_no, hint, slot, degraded=degraded
+    )
+    named = slot is not None and (found.pod, found.boot_id) == (slot.pod_id, slot.boot_id)
+    return replace(answered, as_prepared=named)
 
 
 def answer_without_stores(
@@ -88,8 +93,10 @@ async def after_answer(runtime: Runtime, answered: Answered) -> None:
     try:
         if slot is not None:
             event = answered_event(sid, slot.pod_id, answered.stream_no, answered.degraded, now)
-            await record_event(runtime, answered.attempt_id, event)
-            await _assign(runtime, answered, slot)
+            # The carrier's own callback says the same at the same moment, and wakes the settler.
+            await record_event(runtime, answered.attempt_id, event, in_time=False)
+            if not answered.as_prepared:
+                await _assign(runtime, answered, slot)
         elif answered.holds is not None:
             event = held_event(sid, answered.holds, now)
             await record_event(runtime, answered.attempt_id, event)
