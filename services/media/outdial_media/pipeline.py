@@ -18,6 +18,7 @@ from pipecat.processors.aggregators.llm_response_universal import (
 )
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.llm_service import FunctionCallParams
+from pipecat.turns.empty_user_turn import EmptyUserTurnConfig
 from pipecat.turns.user_mute import BaseUserMuteStrategy
 from pipecat.turns.user_start import TranscriptionUserTurnStartStrategy, VADUserTurnStartStrategy
 from pipecat.turns.user_stop import TurnAnalyzerUserTurnStopStrategy
@@ -32,6 +33,11 @@ from outdial_media.twilio_frames import SAMPLE_RATE
 
 TURN_STOP_SECONDS = 2.0
 """A turn that nothing ended by then is over: the recogniser did not answer."""
+
+_NOT_UNDERSTOOD = (
+    "The person said something that could not be understood. Ask them briefly to say it again."
+)
+"""Upstream leaves such a turn unanswered: on the telephone that is seven seconds of silence."""
 
 
 class MuteWhen(BaseUserMuteStrategy):
@@ -144,6 +150,7 @@ def _turn_taking(
         user_mute_strategies=[MuteWhen(muted)],
         user_turn_stop_timeout=TURN_STOP_SECONDS,
         user_idle_timeout=template.agent.idle.seconds,
+        empty_user_turn=EmptyUserTurnConfig(idle_prompt=_NOT_UNDERSTOOD),
     )
 
 

@@ -5,6 +5,7 @@ import random
 import threading
 from datetime import timedelta
 
+import numpy as np
 import pytest
 from calls import closed_record, make_call, socket_url, until
 from conftest import RunningPod
@@ -12,9 +13,16 @@ from media_line import MediaLine, open_line
 from outdial.operations.conversation_record import SpokenTurn, save_turn
 from outdial.operations.hang_up_call import hang_up_call
 from outdial.storage import attempts, suppressions
-from outdial_sandbox.people.behaviour import Behaviour
+from outdial_sandbox.people.behaviour import (
+    Behaviour,
+    Frame,
+    HangUp,
+    MachineFacts,
+    Utterance,
+)
 from outdial_sandbox.people.people import who_answers
 from outdial_sandbox.people.talker import AfterBot, Move, Talker, WhileBot
+from outdial_sandbox.people.voice import Samples, synthesise
 
 pytestmark = pytest.mark.integration
 
@@ -24,6 +32,32 @@ _ENDING = (Move(AfterBot(2.0), say="bye", hang_up=1.0),)
 def somebody(ending: str) -> Behaviour:
     """The person or machine that answers numbers with this ending."""
     return who_answers(f"+120255501{ending}").start(random.Random(int(ending)).randrange(1000))
+
+
+class Mumbles:
+    """Says something that the sandbox's ears do not know, once the agent is silent; then waits."""
+
+    machine: MachineFacts | None = None
+
+    def __init__(self, words: Samples) -> None:
+        self.utterances: list[Utterance] = []
+        self._chance = np.random.default_rng(1)
+        self._words = words
+        self._agent_spoke = False
+        self._quiet_frames = 0
+        self._said = 0
+
+    def frame(self, heard: Frame) -> Frame | HangUp:
+        """Noise, and the words half a second after the agent's."""
+        loud = bool(len(heard)) and int(np.abs(heard.astype(np.int32)).max()) > 300
+        self._agent_spoke = self._agent_spoke or loud
+        self._quiet_frames = 0 if loud else self._quiet_frames + 1
+        sound = self._chance.normal(0, 20, 160)
+        if self._said or (self._agent_spoke and self._quiet_frames > 25):
+            part = self._words[self._said : self._said + 160]
+            sound[: len(part)] += part
+            self._said += len(part)
+        return np.rint(sound).astype(np.int16)
 
 
 async def until_closed(line: MediaLine, seconds: float = 90) -> None:
@@ -100,6 +134,19 @@ async def test_an_opt_out_counts_although_the_person_hangs_up_at_once(pod: Runni
     closing = record.payload("conversation_closed")
     assert (closing["ended_by"], closing["human_turns"]) == ("person", 1)
     assert record.events[-1].kind == "conversation_closed"
+
+
+async def test_speech_that_is_not_understood_is_asked_for_again(pod: RunningPod) -> None:
+    called = await make_call(pod.runtime)
+    words = synthesise("Rumpelstiltskin bamboozled the quaint flibbertigibbet.", "en-us", 220)
+    person = Mumbles(words)
+    async with open_line(socket_url(pod.runtime, called, pod.pod.boot_id), person) as line:
+        await until_closed(line)
+    record = await closed_record(pod.runtime, called.attempt_id)
+
+    assert [turn.role for turn in record.turns[:2]] == ["agent", "agent"]
+    assert record.turns[1].text != "Hello? Are you still there?", "answered, not prompted"
+    assert record.turns[1].latency_ms is not None
 
 
 async def test_a_machine_gets_the_message_after_its_beep(pod: RunningPod) -> None:
