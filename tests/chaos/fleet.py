@@ -37,6 +37,7 @@ TALKERS = ("20", "22", "21", "00")  # people who talk for some time
 LIVE_SECONDS = 60.0
 END_SECONDS = 150.0
 READY_SECONDS = 60.0
+HEARD_SECONDS = 1.0  # from the end of words until they are recognised and written
 
 
 @dataclass
@@ -233,7 +234,7 @@ def _judge(scene: Scene, call: Any) -> None:
     gap = streams[1]["started_at"] - lost_at
     scene.gaps.append(round(gap, 2))
     scene.resumed_in_time += gap <= scene.within
-    scene.context_kept += _asked_nothing_twice(call, streams[1]["started_at"])
+    scene.context_kept += _asked_nothing_twice(call, lost_at)
 
 
 def _lost(scene: Scene, call: Any) -> bool:
@@ -243,11 +244,14 @@ def _lost(scene: Scene, call: Any) -> bool:
     return bool(call["streams"]) and call["ended_by"] == "carrier"
 
 
-def _asked_nothing_twice(call: Any, resumed_at: float) -> bool:
-    """Whether the person had to say again, after the cut, what they had answered before it."""
-    told = Counter(u["intent"] for u in call["utterances"] if u["started_at"] < resumed_at)
-    again = {u["intent"] for u in call["utterances"] if u["started_at"] >= resumed_at}
-    return not (again & {"confirm", "decline"} & set(told))
+def _asked_nothing_twice(call: Any, lost_at: float) -> bool:
+    """Whether the person had to say again, after the cut, what had been heard before it.
+
+    What was said to a pod that was frozen already, or in the last second of one, nobody heard.
+    """
+    told = {u["intent"] for u in call["utterances"] if u["ended_at"] < lost_at - HEARD_SECONDS}
+    again = {u["intent"] for u in call["utterances"] if u["started_at"] >= lost_at}
+    return not (told & again & {"confirm", "decline"})
 
 
 class _Admission:

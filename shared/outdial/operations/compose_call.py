@@ -45,8 +45,12 @@ async def compose_call(
         record=template.recording,
         detection=detection(template),
         detection_timeout=template.amd.timeout_seconds,
-        twiml=connect(settings, attempt.id, attempt.stream_no, hint, where) if not slot else None,
+        twiml=None if slot else _inline(settings, attempt, hint, where),
     )
+
+
+def _inline(settings: Settings, attempt: Attempt, hint: AnswerHint, where: Slot) -> str:
+    return connect(settings, attempt.id, attempt.stream_no, hint, where, rings_first=True)
 
 
 def time_limit(template: CallTemplate, settings: Settings) -> int:

@@ -18,11 +18,22 @@ GOODBYE = "I'm sorry, we cannot talk right now. We will call you again. Goodbye.
 
 
 def connect(
-    settings: Settings, attempt_id: UUID, stream_no: int, hint: AnswerHint, slot: Slot
+    settings: Settings,
+    attempt_id: UUID,
+    stream_no: int,
+    hint: AnswerHint,
+    slot: Slot,
+    *,
+    rings_first: bool = False,
 ) -> str:
-    """Connect the call with the pod that holds `slot`; the token opens that stream there, once."""
+    """Connect the call with the pod that holds `slot`; the token opens that stream there, once.
+
+    `rings_first`: the TwiML goes along with the POST, and is executed when somebody picks up.
+    """
     urls = CallbackUrls(settings)
     expires_at = time.time() + LIFETIME_SECONDS
+    if rings_first:
+        expires_at += settings.reserved_slot_lease_seconds
     claims = StreamClaims(attempt_id, stream_no, slot.boot_id, expires_at)
     return twiml.connect_stream(
         stream_url(slot.url, hint.template_id, sign(settings.stream_secret, claims)),
