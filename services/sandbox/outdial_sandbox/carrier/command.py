@@ -113,7 +113,13 @@ def run(arguments: argparse.Namespace) -> None:
     gc.freeze()  # what is loaded now stays: collections in a call have less to look at
     server = uvicorn.Server(
         uvicorn.Config(
-            app, log_level="warning", access_log=False, timeout_graceful_shutdown=3, ws="none"
+            app,
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=3,
+            # Closing an idle connection just as a client asks again looks like a lost answer.
+            timeout_keep_alive=75,
+            ws="none",
         )
     )
     server.run(sockets=[listener])
