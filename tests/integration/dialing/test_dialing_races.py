@@ -55,6 +55,14 @@ async def test_dispatchers_at_once_claim_each_lead_once(world: World) -> None:
     assert {(await world.attempt(one)).lead_id for one in claimed} == ids
 
 
+async def test_dispatchers_at_once_stay_within_the_limit(world: World) -> None:
+    await world.set_campaign(max_live_calls=3)
+    for _ in range(160):  # more than one dispatcher reads at a time
+        await world.add_lead()
+    reports = await in_parallel(*(dispatch(world.runtime) for _ in range(8)))
+    assert sum(len(report.claimed) for report in reports) == 3
+
+
 async def test_no_more_is_claimed_than_there_are_slots(world: World) -> None:
     await world.beat(slots=3)
     for _ in range(10):
