@@ -33,6 +33,7 @@ from outdial_api.routes import (
     twilio_voice,
 )
 from outdial_api.routing_metrics import fleet_metrics
+from outdial_api.writing import Writing
 
 _log = structlog.get_logger(__name__)
 
@@ -76,6 +77,7 @@ def create_app(settings: Settings) -> FastAPI:
         ):
             app.state.runtime = runtime
             app.state.pods = pods
+            app.state.writing = Writing()
             with fleet_metrics(pods):
                 yield
 

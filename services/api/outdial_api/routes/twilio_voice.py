@@ -24,6 +24,7 @@ from outdial.telephony.callbacks import AnswerHint
 from outdial_api.dependencies import OpenRuntime
 from outdial_api.routing_metrics import count_answer
 from outdial_api.twilio_security import Signed
+from outdial_api.writing import Writing
 
 router = APIRouter(prefix="/twilio", include_in_schema=False)
 
@@ -48,6 +49,12 @@ def _hint(
     return AnswerHint(pod, boot, at, template, lead, holds)
 
 
+def _soon(request: Request) -> Writing:
+    soon: Writing = request.app.state.writing
+    return soon
+
+
+Soon = Annotated[Writing, Depends(_soon)]
 Pods = Annotated[Router, Depends(_pods)]
 Hint = Annotated[AnswerHint, Depends(_hint)]
 
@@ -60,6 +67,7 @@ async def voice(
     runtime: OpenRuntime,
     pods: Pods,
     later: BackgroundTasks,
+    soon: Soon,
 ) -> Response:
     """Somebody picked up."""
     with ANSWER_SECONDS.labels("voice").time():
@@ -67,7 +75,7 @@ async def voice(
     if answered.slot is not None and answered.slot.pod_id != hint.pod_id:
         REASSIGNED.inc()
     count_answer("voice", answered, hint.holds)
-    later.add_task(after_answer, runtime, answered)
+    later.add_task(soon, after_answer(runtime, answered))
     return _twiml(answered)
 
 
@@ -79,13 +87,14 @@ async def fallback(
     runtime: OpenRuntime,
     pods: Pods,
     later: BackgroundTasks,
+    soon: Soon,
 ) -> Response:
     """Our TwiML could not be had, or not be executed: answer without any store."""
     answered = answer_without_stores(runtime, pods, attempt_id, form.call_sid, hint)
     count_answer("fallback", answered, hint.holds)
     event = fallback_event(form.fields, datetime.now(UTC))
     later.add_task(store_afterwards, runtime, attempt_id, event)
-    later.add_task(after_answer, runtime, answered)
+    later.add_task(soon, after_answer(runtime, answered))
     return _twiml(answered)
 
 
@@ -97,6 +106,7 @@ async def stream_ended(
     runtime: OpenRuntime,
     pods: Pods,
     later: BackgroundTasks,
+    soon: Soon,
 ) -> Response:
     """`<Connect>` is over: the committed plan says what comes next."""
     ended = StreamEnded(attempt_id, stream_no, form.call_sid, form.call_status)
@@ -105,7 +115,7 @@ async def stream_ended(
     count_answer("stream_ended", answered, 0)
     event = stream_ended_event(form.fields, stream_no, datetime.now(UTC))
     later.add_task(store_afterwards, runtime, attempt_id, event)
-    later.add_task(after_answer, runtime, answered)
+    later.add_task(soon, after_answer(runtime, answered))
     return _twiml(answered)
 
 
