@@ -17,6 +17,7 @@ from outdial.operations.conversation_record import (
 )
 from outdial.operations.leave_voicemail import leave_voicemail
 from outdial.operations.runtime import Runtime
+from outdial.operations.tool_arguments import zone_of
 from pipecat.frames.frames import ErrorFrame
 
 from outdial_media import metrics
@@ -33,7 +34,6 @@ from outdial_media.shared_models import SharedModels
 from outdial_media.speech_services import SpeechServices
 from outdial_media.stages import Ending, Stage
 from outdial_media.telephone_line import TelephoneLine
-from outdial_media.tool_schemas import zone_of
 from outdial_media.tools import Tools
 from outdial_media.transcript import Transcript
 from outdial_media.turn_record import TurnRecord

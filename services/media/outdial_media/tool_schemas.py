@@ -1,129 +1,21 @@
-"""What each tool is called with: the schemas that the model sees, and the reading of arguments."""
+"""The tools of a call, as Pipecat offers them to the model."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
-from typing import Any
-from zoneinfo import ZoneInfo
 
-import jsonschema
+from outdial.operations.tool_arguments import tool_definitions
 from pipecat.adapters.llm.schemas.function_schema import FunctionSchema
-
-_GOODBYE: dict[str, Any] = {
-    "goodbye": {
-        "type": "string",
-        "description": "A short last sentence to say, in the language of the call. Leave it out "
-        "if you have just said goodbye.",
-    }
-}
-
-_DESCRIPTIONS: dict[str, str] = {
-    "end_call": "Hang up. Use it when the goal is reached and goodbye is said.",
-    "record_outcome": "Record the result of this call. Use it as soon as you know the answer; "
-    "calling it again replaces what was recorded.",
-    "opt_out": "The person does not want to be called any more. Their number is blocked at once, "
-    "for ever, and the call ends.",
-    "schedule_callback": "The person asks to be called at another time. Give either `at` or "
-    "`in_minutes`.",
-    "wrong_person": "Somebody else than the person you want to reach answered, and cannot put "
-    "them on. The call ends.",
-    "voicemail_reached": "An answering machine or mailbox answered, not a person.",
-}
-
-_PROPERTIES: dict[str, dict[str, Any]] = {
-    "end_call": _GOODBYE,
-    "opt_out": _GOODBYE,
-    "wrong_person": _GOODBYE,
-    "voicemail_reached": {},
-    "schedule_callback": {
-        "at": {
-            "type": "string",
-            "description": "When to call, as an ISO 8601 date and time like 2026-03-09T10:00. "
-            "Without an offset it is the person's local time.",
-        },
-        "in_minutes": {
-            "type": "number",
-            "minimum": 1,
-            "description": "In how many minutes to call again.",
-        },
-        "reason": {"type": "string", "description": "Why, in the person's words."},
-    },
-}
-
-SUPPORTED: frozenset[str] = frozenset(_DESCRIPTIONS)
-"""Tools that a pod can run."""
 
 
 def tool_schemas(
     names: Iterable[str], outcome_schema: Mapping[str, object]
 ) -> list[FunctionSchema]:
-    """The tools of a call, as the model is told of them."""
+    """What the model is offered."""
     return [
         FunctionSchema(
-            name=name,
-            description=_DESCRIPTIONS[name],
-            properties=_properties(name, outcome_schema),
-            required=_required(name, outcome_schema),
+            name=tool.name,
+            description=tool.description,
+            properties=tool.properties,
+            required=tool.required,
         )
-        for name in names
-        if name in SUPPORTED
+        for tool in tool_definitions(names, outcome_schema)
     ]
-
-
-def outcome_problem(
-    arguments: Mapping[str, object], outcome_schema: Mapping[str, object]
-) -> str | None:
-    """Why these arguments are no result of the template's schema; None if they are one."""
-    validator = jsonschema.Draft202012Validator(dict(outcome_schema))
-    error = jsonschema.exceptions.best_match(validator.iter_errors(dict(arguments)))
-    if error is None:
-        return None
-    where = ".".join(str(part) for part in error.absolute_path)
-    return f"{where}: {error.message}" if where else str(error.message)
-
-
-def callback_time(
-    arguments: Mapping[str, object], now: datetime, timezone: str | None, max_days: int
-) -> datetime | str:
-    """The moment asked for, or what is wrong with it (for the model to mend)."""
-    try:
-        at = _asked_time(arguments, now, timezone)
-    except (ValueError, TypeError, OverflowError):
-        return "not a time: give `at` like 2026-03-09T10:00, or `in_minutes` as a number"
-    if at is None:
-        return "give `at` or `in_minutes`"
-    if at <= now:
-        return f"{at.isoformat()} has passed: it is {now.isoformat(timespec='minutes')} now"
-    if at > now + timedelta(days=max_days):
-        return f"too far away: at most {max_days} days from now"
-    return at
-
-
-def _asked_time(
-    arguments: Mapping[str, object], now: datetime, timezone: str | None
-) -> datetime | None:
-    if arguments.get("at"):
-        at = datetime.fromisoformat(str(arguments["at"]))
-        return at if at.tzinfo else at.replace(tzinfo=zone_of(timezone))
-    if arguments.get("in_minutes") is not None:
-        return now + timedelta(minutes=float(str(arguments["in_minutes"])))
-    return None
-
-
-def zone_of(timezone: str | None) -> ZoneInfo:
-    """The person's zone; UTC when it is not known, or not one."""
-    try:
-        return ZoneInfo(timezone or "UTC")
-    except (KeyError, ValueError, OSError):
-        return ZoneInfo("UTC")
-
-
-def _properties(name: str, outcome_schema: Mapping[str, object]) -> dict[str, Any]:
-    if name != "record_outcome":
-        return _PROPERTIES[name]
-    properties = outcome_schema.get("properties")
-    return dict(properties) if isinstance(properties, Mapping) else {}
-
-
-def _required(name: str, outcome_schema: Mapping[str, object]) -> list[str]:
-    required = outcome_schema.get("required") if name == "record_outcome" else None
-    return [str(key) for key in required] if isinstance(required, list) else []

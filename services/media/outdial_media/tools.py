@@ -15,11 +15,12 @@ from outdial.operations.conversation_record import (
 )
 from outdial.operations.runtime import Runtime
 from outdial.operations.suppress_number import suppress
+from outdial.operations.tool_arguments import callback_time, outcome_problem
 from pipecat.adapters.llm.schemas.function_schema import FunctionSchema
 from sqlalchemy.exc import SQLAlchemyError
 
 from outdial_media.phrases import phrases_for
-from outdial_media.tool_schemas import callback_time, outcome_problem, tool_schemas
+from outdial_media.tool_schemas import tool_schemas
 
 _log = structlog.get_logger(__name__)
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 from outdial.domain.call_template import DEFAULT_TOOLS
-from outdial_media.tool_schemas import callback_time, outcome_problem, tool_schemas, zone_of
+from outdial.operations.tool_arguments import callback_time, outcome_problem, zone_of
+from outdial_media.tool_schemas import tool_schemas
 
 pytestmark = pytest.mark.unit
 
