@@ -31,8 +31,10 @@ from outdial_media.telephone_line import TelephoneLine
 from outdial_media.tools import Tools
 from outdial_media.twilio_frames import SAMPLE_RATE
 
-TURN_STOP_SECONDS = 2.0
-"""A turn that nothing ended by then is over: the recogniser did not answer."""
+RECOGNISER_SECONDS = 0.7
+SHORTEST_WAIT_SECONDS = 1.5
+"""A turn without a transcript is over when the recogniser has had this long beyond Smart Turn's
+longest wait, and never sooner than the shortest."""
 
 _NOT_UNDERSTOOD = (
     "The person said something that could not be understood. Ask them briefly to say it again."
@@ -148,7 +150,10 @@ def _turn_taking(
             stop=[TurnAnalyzerUserTurnStopStrategy(turn_analyzer=models.turn_end(turns))],
         ),
         user_mute_strategies=[MuteWhen(muted)],
-        user_turn_stop_timeout=TURN_STOP_SECONDS,
+        user_turn_stop_timeout=max(
+            SHORTEST_WAIT_SECONDS,
+            (turns.smart_turn_max_ms - turns.silence_ms) / 1000 + RECOGNISER_SECONDS,
+        ),
         user_idle_timeout=template.agent.idle.seconds,
         empty_user_turn=EmptyUserTurnConfig(idle_prompt=_NOT_UNDERSTOOD),
     )
