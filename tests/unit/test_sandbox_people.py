@@ -231,7 +231,7 @@ def test_full_mailbox_hangs_up_without_a_beep() -> None:
     assert bot.hung_up_at is not None
     assert person.machine is not None
     assert person.machine.beep_at is None
-    assert any("cannot take" in u.text for u in person.utterances)
+    assert any("no room" in u.text for u in person.utterances)
 
 
 def test_fax_sends_2100_hertz_and_gives_up() -> None:

@@ -173,7 +173,7 @@ def test_an_order_that_came_and_disappoints() -> None:
         ("Please take me off your list.", "opt_out"),
         ("You have the wrong number.", "wrong_person"),
         ("You have reached the voicemail of this number.", "voicemail_reached"),
-        ("This voicemail cannot take any more messages.", "voicemail_reached"),
+        ("There is no room for more messages.", "voicemail_reached"),
     ],
 )
 def test_tools_that_end_the_call_are_called_once(text: str, tool: str) -> None:
@@ -251,7 +251,7 @@ def test_the_closing_pass_has_nothing_to_do_after_small_talk() -> None:
 def test_a_changed_mind_is_recorded_again() -> None:
     call = appointment()
     call.hear("Yes, that is right.")
-    assert called(call.hear("No, I am sorry."))[0][1]["status"] == "declined"
+    assert called(call.hear("No, not really."))[0][1]["status"] == "declined"
 
 
 def test_a_refused_outcome_is_tried_once_more_and_then_left() -> None:

@@ -163,8 +163,8 @@ TABLE: dict[str, Entry] = {
         Talker(
             "screened",
             (
-                Move(AfterOwn(0.5), say="screening", voice="en-us+f3"),
-                Move(AfterBot(1.5), say="screening_hold", voice="en-us+f3"),
+                Move(AfterOwn(0.5), say="screening", voice="en-us+f1"),
+                Move(AfterBot(1.5), say="screening_hold", voice="en-us+f1"),
                 Move(AfterOwn(3.0), say="hello_who", voice="en-us+michael"),
                 Move(AfterBot(), say="confirm", voice="en-us+michael"),
                 Move(AfterBot(1.2), say="confirm_again", voice="en-us+michael"),

@@ -30,12 +30,12 @@ LINES: dict[str, tuple[Phrase, ...]] = {
         "confirm", "Yes, everything is fine.", "Yes, that is right.", "Yes, I can confirm that."
     ),
     "confirm_again": _variants(
-        "confirm", "Yes, I am quite sure.", "Yes please, that suits me well.", "Yes, that is right."
+        "confirm", "Yes, I am quite sure.", "Yes please, that would be good.", "Yes, that is right."
     ),
-    "one_word_yes": _variants("confirm", "Yes.", "Exactly."),
+    "one_word_yes": _variants("confirm", "Yes.", "Absolutely."),
     "confirm_over": _variants("confirm", "I know all about it, yes that is fine."),
     "decline": _variants("decline", "No, I am afraid not.", "No, unfortunately not."),
-    "decline_again": _variants("decline", "No, not at all.", "No, I am sorry."),
+    "decline_again": _variants("decline", "No, not at all.", "No, not really."),
     "opt_out": _variants(
         "opt_out", "Stop calling me.", "Please take me off your list.", "Do not call me again."
     ),
@@ -65,7 +65,7 @@ LINES: dict[str, tuple[Phrase, ...]] = {
     "bye": _variants("bye", "Okay, goodbye.", "Thank you, bye bye."),
     "voicemail_whose": _variants("machine", "You have reached the voicemail of this number."),
     "voicemail_tone": _variants("machine", "Please leave a message after the tone."),
-    "mailbox_full": _variants("machine", "This voicemail cannot take any more messages."),
+    "mailbox_full": _variants("machine", "There is no room for more messages."),
     "try_later": _variants("machine", "Please try again later."),
     "screening": _variants("screening", "Please say your name and why you are calling."),
     "screening_hold": _variants("screening", "Thank you, please stay on the line."),

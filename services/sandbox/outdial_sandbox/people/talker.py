@@ -9,7 +9,7 @@ from outdial_sandbox.people.mouth import QUIET_LINE, Mouth, Sound, speech
 from outdial_sandbox.people.voice import DEFAULT_RATE
 
 # Voices whose every phrase is recognised after mu-law; the seed of the call chooses one.
-VOICES = ("en-us", "en-us+f3", "en-us+michael", "en-us+f1", "en-us+f2", "en-us+edward")
+VOICES = ("en-us", "en-us+f1", "en-us+f2", "en-us+michael", "en-us+edward")
 
 _AN_ANSWERABLE_SPEECH = 0.4  # seconds: less is a cough, not something to answer
 

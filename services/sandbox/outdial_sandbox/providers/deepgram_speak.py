@@ -8,6 +8,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -186,11 +187,20 @@ class _Session:
         self._speaker = asyncio.create_task(self._speak_queue())
 
     async def _close(self) -> None:
+        """Say what is left, unless the client has gone; then close."""
         self._flush()
-        await self._queue.join()
-        await self._socket.close(1000)
+        said = asyncio.ensure_future(self._queue.join())
+        waiting = [said] if self._speaker is None else [said, self._speaker]
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        said.cancel()
+        with suppress(RuntimeError, WebSocketDisconnect):  # it closed before us
+            await self._socket.close(1000)
 
     async def _speak_queue(self) -> None:
+        with suppress(RuntimeError, WebSocketDisconnect):  # nobody listens any more
+            await self._speak_for_ever()
+
+    async def _speak_for_ever(self) -> None:
         while True:
             sentence = await self._queue.get()
             if sentence is None:
