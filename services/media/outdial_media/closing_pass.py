@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 from openai import AsyncOpenAI, OpenAIError
+from outdial.operations.hear_last_words import HUNG_UP, NOT_WITHOUT_A_VOICE
 from pipecat.adapters.llm.schemas.function_schema import FunctionSchema
 
 from outdial_media.tools import Tools
@@ -17,11 +18,6 @@ from outdial_media.tools import Tools
 _log = structlog.get_logger(__name__)
 
 _ROUNDS = 4
-_NOT_WITHOUT_A_VOICE = frozenset({"end_call"})
-_HUNG_UP = (
-    "\n\nThe person has hung up: nothing that you write is heard any more. Call the tools for "
-    "what still has to be done or recorded because of what they said, and only those."
-)
 
 
 async def closing_pass(
@@ -35,7 +31,7 @@ async def closing_pass(
     """Let the model call tools on a finished conversation; `seconds` at most, never raising."""
     try:
         async with asyncio.timeout(seconds):
-            await _run(client, model, system_instruction + _HUNG_UP, list(messages), tools)
+            await _run(client, model, system_instruction + HUNG_UP, list(messages), tools)
     except (OpenAIError, TimeoutError) as error:
         _log.warning("closing_pass_failed", error=str(error) or type(error).__name__)
 
@@ -43,7 +39,7 @@ async def closing_pass(
 async def _run(
     client: AsyncOpenAI, model: str, system: str, messages: list[Any], tools: Tools
 ) -> None:
-    offered = [_as_openai(s) for s in tools.schemas if s.name not in _NOT_WITHOUT_A_VOICE]
+    offered = [_as_openai(s) for s in tools.schemas if s.name not in NOT_WITHOUT_A_VOICE]
     for _ in range(_ROUNDS):
         answer = await client.chat.completions.create(
             model=model,

@@ -1,7 +1,7 @@
 """What the events of an attempt say, written into its row."""
 
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from outdial.domain.attempt_state import AttemptState, EndReason, Plan, StopReason, advance
 from outdial.domain.call_outcome import Facts, outcome_of
@@ -12,17 +12,12 @@ from outdial.storage.tables import Attempt, Json
 _TIMES = ("initiated_at", "ringing_at", "answered_at")
 
 
-def ends_now(folded: Folded, now: datetime, patience: float, *, pod_is_out: bool) -> bool:
-    """Whether everybody who can say something of the call has, or has had the time to.
+def ends_now(folded: Folded, *, without_pod: bool) -> bool:
+    """Whether everybody who can say something of the call has.
 
-    An answered call has two witnesses, the carrier and the pod.
+    An answered call has two witnesses, the carrier and the pod; `without_pod` waits for one.
     """
-    if folded.state is AttemptState.ENDED:
-        return True
-    if not folded.awaits_pod:
-        return False
-    over_since = folded.ended_at or now
-    return pod_is_out or now - over_since >= timedelta(seconds=patience)
+    return folded.state is AttemptState.ENDED or (folded.awaits_pod and without_pod)
 
 
 def write_folded(attempt: Attempt, folded: Folded, now: datetime, *, ends: bool) -> bool:

@@ -37,7 +37,6 @@ OF_PODS: tuple[Sweep, ...] = (move_calls_of_silent_pods,)
 OF_STORES: tuple[Sweep, ...] = (
     rebuild_reservations,
     settle_unsettled,
-    settle_unclosed_attempts,
     mend_lead_pointers,
     finish_canceled_leads,
     release_expired_claims,
@@ -49,6 +48,9 @@ OF_STORES: tuple[Sweep, ...] = (
 )
 """These take milliseconds."""
 
+OF_CONVERSATIONS: tuple[Sweep, ...] = (settle_unclosed_attempts,)
+"""A model may be asked about each."""
+
 OF_CARRIER: tuple[Sweep, ...] = (
     end_stopped_calls,
     reconcile_unknown_attempts,
@@ -57,11 +59,21 @@ OF_CARRIER: tuple[Sweep, ...] = (
 """These ask the carrier, who may take his time: the others must not wait for them."""
 
 
+GROUPS: dict[str, tuple[Sweep, ...]] = {
+    "pods": OF_PODS,
+    "stores": OF_STORES,
+    "conversations": OF_CONVERSATIONS,
+    "carrier": OF_CARRIER,
+}
+"""A group that takes long keeps no other waiting: the next tick skips it and runs the rest."""
+
+
 async def run_sweeps(runtime: Runtime) -> dict[str, int]:
     """Run them in turn; what was mended, by sweep."""
-    of_pods = await _run_alone(runtime, "pods", OF_PODS)
-    of_stores = await _run_alone(runtime, "stores", OF_STORES)
-    return of_pods | of_stores | await _run_alone(runtime, "carrier", OF_CARRIER)
+    mended: dict[str, int] = {}
+    for name, sweeps in GROUPS.items():
+        mended |= await _run_alone(runtime, name, sweeps)
+    return mended
 
 
 async def _run_alone(runtime: Runtime, name: str, sweeps: Sequence[Sweep]) -> dict[str, int]:

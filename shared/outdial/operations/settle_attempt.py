@@ -65,11 +65,11 @@ async def settle_attempt(
     attempt_id: uuid.UUID,
     *,
     append: Append | None = None,
-    pod_is_out: bool = False,
+    without_pod: bool = False,
 ) -> Settlement | None:
     """Settle an attempt; None if there is no such attempt, or `append` found nothing to do.
 
-    `pod_is_out`: nobody waits for the pod's last word.
+    `without_pod`: nobody waits for the pod's last word any more.
     """
     async with runtime.sessions.begin() as session:
         locked = await lock_for_settling(session, attempt_id)
@@ -80,7 +80,7 @@ async def settle_attempt(
             if event is None:
                 return None
             await call_events.append(session, attempt_id, event)
-        settlement = await settle_locked(runtime, session, locked, pod_is_out=pod_is_out)
+        settlement = await settle_locked(runtime, session, locked, without_pod=without_pod)
     await after_settling(runtime, settlement)
     return settlement
 
@@ -105,7 +105,7 @@ async def lock_for_settling(session: AsyncSession, attempt_id: uuid.UUID) -> Loc
 
 
 async def settle_locked(
-    runtime: Runtime, session: AsyncSession, locked: Locked, *, pod_is_out: bool = False
+    runtime: Runtime, session: AsyncSession, locked: Locked, *, without_pod: bool = False
 ) -> Settlement:
     """The same within a transaction that holds the locks; `after_settling` must follow it."""
     attempt = locked.attempt
@@ -116,8 +116,7 @@ async def settle_locked(
     now = await database_now(session)
     before = AttemptState(attempt.state)
 
-    patience = runtime.settings.settle_anyway_seconds
-    ends = ends_now(folded, now, patience, pod_is_out=pod_is_out)
+    ends = ends_now(folded, without_pod=without_pod)
     changed = write_folded(attempt, folded, now, ends=ends)
     await session.flush()
     settlement = Settlement(attempt.id, AttemptState(attempt.state), attempt.outcome)

@@ -4,30 +4,51 @@ The pod has its closing pass to finish. When the time for it is up, or the pod i
 ends without.
 """
 
+import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 
-from outdial.domain.attempt_state import AttemptState
+from outdial.domain.fold_events import fold
 from outdial.operations.ask_in_time import STORE_ERRORS
+from outdial.operations.hear_last_words import hear_last_words
 from outdial.operations.runtime import Runtime
 from outdial.operations.settle_attempt import settle_attempt
 from outdial.operations.zombie_calls import OVER
 from outdial.routing.pod_registry import PodView, list_pods
-from outdial.storage import lost_work
+from outdial.storage import call_events, lost_work
 from outdial.storage.tables import Attempt
+
+AT_ONCE = 16
+"""Each may have a model listen to it, for some seconds."""
 
 
 async def settle_unclosed_attempts(runtime: Runtime) -> int:
     """How many were ended without their pod's word."""
     async with runtime.sessions() as session:
-        unclosed = await lost_work.unclosed_attempts(session, sorted(OVER))
+        unclosed = await lost_work.unclosed_attempts(session, sorted(OVER), limit=AT_ONCE)
     if not unclosed:
         return 0
     pods = await _pods(runtime)
-    ended = 0
-    for attempt in unclosed:
-        settled = await settle_attempt(runtime, attempt.id, pod_is_out=is_out(attempt, pods))
-        ended += settled is not None and settled.state is AttemptState.ENDED
-    return ended
+    return sum(await asyncio.gather(*(_settle(runtime, attempt, pods) for attempt in unclosed)))
+
+
+async def _settle(runtime: Runtime, attempt: Attempt, pods: Sequence[PodView]) -> bool:
+    """End it, if it must be; what the person said last is heard before its lead can be called."""
+    without_pod = is_out(attempt, pods) or await _is_overdue(runtime, attempt)
+    if without_pod:
+        await hear_last_words(runtime, attempt.id)
+    settled = await settle_attempt(runtime, attempt.id, without_pod=without_pod)
+    return settled is not None and settled.just_ended
+
+
+async def _is_overdue(runtime: Runtime, attempt: Attempt) -> bool:
+    """Whether the call has been over for longer than a pod's closing pass may take."""
+    patience = timedelta(seconds=runtime.settings.settle_anyway_seconds)
+    async with runtime.sessions() as session:
+        rows = await call_events.of_attempt(session, attempt.id)
+        now = await lost_work.database_now(session)
+    folded = fold(map(call_events.as_event, rows), attempt.call_sid)
+    return folded.ended_at is not None and now - folded.ended_at >= patience
 
 
 def is_out(attempt: Attempt, pods: Sequence[PodView]) -> bool:

@@ -232,7 +232,7 @@ async def test_an_opt_out_that_only_the_tool_call_tells_of(world: World) -> None
     assert world.carrier.ended == []  # the goodbye may be said
     await world.hear(attempt.id, status("completed", 2, sid))
     await world.age(attempt.id, 1)
-    await settle_attempt(world.runtime, attempt.id, pod_is_out=True)
+    await settle_attempt(world.runtime, attempt.id, without_pod=True)
     assert (await world.lead(lead.id)).outcome == "opted_out"
 
 
@@ -359,7 +359,7 @@ async def test_everything_at_once_neither_deadlocks_nor_differs(world: World) ->
     await in_parallel(*(live(row.id, str(row.call_sid), row.phone) for row in rows))
     for row in rows:
         await world.hear(row.id, status("completed", 3, str(row.call_sid)))
-        await settle_attempt(world.runtime, row.id, pod_is_out=True)
+        await settle_attempt(world.runtime, row.id, without_pod=True)
         assert (await world.attempt(row.id)).outcome == "opted_out"
     assert isinstance(world.carrier, FakeCarrier)
     assert len(world.carrier.posts) == 6

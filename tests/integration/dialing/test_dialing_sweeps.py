@@ -98,7 +98,7 @@ async def test_a_word_that_comes_after_the_end_decides_again(world: World) -> No
         pod("stream_started", stream_no=1),
         status("completed", 2, sid),
     )
-    await settle_attempt(world.runtime, attempt.id, pod_is_out=True)
+    await settle_attempt(world.runtime, attempt.id, without_pod=True)
     assert (await world.lead(lead.id)).state == "retry"
     await world.hear(attempt.id, tool("record_outcome", ok=True), closed())
     row = await world.attempt(attempt.id)
