@@ -218,11 +218,11 @@ class World:
         """Redis was not just emptied: the next departure is at once."""
         await self.runtime.redis.set(f"outdial:pace:{self.runtime.settings.twilio_account_sid}", 0)
 
-    async def token(self) -> float:
-        settings = self.runtime.settings
-        return await take_departure(
-            self.runtime.redis, settings.twilio_account_sid, settings.calls_per_second
-        )
+    async def departure(self) -> float:
+        """Take a dial token; when the one after it departs, by Redis's own clock."""
+        settings, redis = self.runtime.settings, self.runtime.redis
+        await take_departure(redis, settings.twilio_account_sid, settings.calls_per_second)
+        return float(await redis.get(f"outdial:pace:{settings.twilio_account_sid}")) / 1000
 
 
 _phones = itertools.count(100)
