@@ -268,6 +268,27 @@ def test_a_tool_that_has_not_answered_is_waited_for() -> None:
     assert call.reply() == Reply()
 
 
+def test_what_was_not_recognised_is_asked_for_again() -> None:
+    call = appointment()
+    call.hear("Could you say that again?")
+    asked = "The person said something that could not be understood. Ask them to say it again."
+    call.messages.append({"role": "developer", "content": asked})
+    reply = call.reply()
+    assert reply.say == "I am sorry, I did not hear you well. Can you make it to your appointment?"
+    call.messages.append({"role": "assistant", "content": reply.say})
+    assert called(call.hear("Yes."))[0][0] == "record_outcome"
+
+
+def test_a_resumed_call_does_not_call_its_tools_again() -> None:
+    call = appointment()
+    earlier = [{"tool": "record_outcome", "arguments": {"status": "confirmed"}, "result": {}}]
+    told = f"Tools that were called so far; do not call them again: {json.dumps(earlier)}"
+    call.messages.append({"role": "system", "content": told})
+    replies = call.hear("Yes, that is right.")
+    assert [name for name, _ in called(replies)] == ["end_call"]
+    assert "Goodbye" in replies[0].say
+
+
 def test_without_tools_it_only_talks() -> None:
     call = Call("You are a friendly bot.", [])
     # To a machine it has nothing to say: there is no tool to tell anyone.

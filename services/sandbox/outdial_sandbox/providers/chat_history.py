@@ -12,6 +12,8 @@ from outdial_sandbox.providers.scripts import load_intents
 _NO_MORE_WORDS = re.compile(
     r"has hung up|hung up already|only tools|tools only|without words|no words"
 )
+_UNHEARD = re.compile(r"not recognized|not be understood|not understood|say it again|to repeat")
+_EARLIER_CALLS = re.compile(r"\[\{.*\}\]", re.DOTALL)
 _OPENING = re.compile(r"You opened the call by saying: (?P<quote>['\"])(?P<text>.*?)(?P=quote)\.? ")
 _AGENT = re.compile(r"\b(?:You are|You're|[Mm]y name is|I am|I'm|Your name is) ([A-Z][a-z]+)\b")
 
@@ -42,6 +44,7 @@ class History:
     failed: Mapping[str, int]  # tools that answered with an error, and how often
     running: frozenset[str]  # tools that have not answered yet
     ends_with_tool: bool
+    unheard: bool  # the application says at the end that the person could not be understood
     silent: bool  # words are of no use any more, only tools are
     must_call: bool
 
@@ -60,6 +63,8 @@ class History:
     @property
     def intent(self) -> str:
         """What the person wants: the most important of what they said last."""
+        if self.unheard and not self.silent:
+            return "unheard"
         if not self.heard:
             return "nothing"
         texts = [_plain(text) for text in (*self.heard, " ".join(self.heard))]
@@ -82,9 +87,13 @@ def read_history(request: Mapping[str, Any]) -> History:
         tools={} if choice == "none" else _tools(request.get("tools") or []),
         heard=tuple(_last_heard(spoken)),
         said=tuple(said),
-        called={a.tool: a.arguments for a in answers if _state(a.text) == "done"},
+        called=_calls_of_earlier(messages)
+        | {a.tool: a.arguments for a in answers if _state(a.text) == "done"},
         failed=Counter(a.tool for a in answers if _state(a.text) == "failed"),
         running=frozenset(a.tool for a in answers if _state(a.text) == "running"),
+        unheard=len(messages) > 1
+        and _is_instruction(messages[-1])
+        and bool(_UNHEARD.search(_text(messages[-1]).lower())),
         ends_with_tool=bool(spoken) and spoken[-1].get("role") == "tool",
         silent=any(_NO_MORE_WORDS.search(_text(m).lower()) for m in _instructions(messages)),
         must_call=choice == "required",
@@ -129,6 +138,19 @@ def _last_heard(messages: Sequence[Mapping[str, Any]]) -> list[str]:
 def _tools(offered: Sequence[Any]) -> dict[str, Tool]:
     functions = [t.get("function") or {} for t in offered if isinstance(t, Mapping)]
     return {f["name"]: Tool(f["name"], f.get("parameters") or {}) for f in functions if "name" in f}
+
+
+def _calls_of_earlier(messages: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Tools that an instruction lists as called before, as JSON with `tool` and `arguments`."""
+    calls: dict[str, Mapping[str, Any]] = {}
+    for message in _instructions(messages)[1:]:
+        found = _EARLIER_CALLS.search(_text(message))
+        try:
+            listed = json.loads(found.group()) if found else []
+        except ValueError:
+            continue
+        calls |= {c["tool"]: c.get("arguments") or {} for c in listed if "tool" in c}
+    return calls
 
 
 @dataclass(frozen=True)

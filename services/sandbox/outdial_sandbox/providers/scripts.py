@@ -3,7 +3,8 @@
 A script fits a conversation by the system prompt and the tools offered. Its rules are tried in
 order, then those of `any.yaml`. A rule:
 
-    heard: confirm | [confirm, agree]   what the person wants (scripts/intents.yaml), or `nothing`
+    heard: confirm | [confirm, agree]   what the person wants (scripts/intents.yaml); `nothing` was
+                                        said, `unheard` by the recogniser, `unclear` to the model
     asked: are you happy with it        only if the agent has said this before
     at_most: 2                          only as long as this was not said so often
     say: ...                            words, with {question} {purpose} {agent} {opening} {heard}
