@@ -34,7 +34,7 @@ _BEAM, _WORD_BEAM = 1e-60, 1e-40
 
 # The least mean log-score of a frame of speech, in thousandths. Measured over every phrase and
 # voice after mu-law, and over other sentences; docs/sandbox.md has the figures.
-_LEAST_SCORE = -4.7
+_LEAST_SCORE = -5.0
 
 _PURE = 0.95  # share of a frame's power in one peak; vowels stay below
 
