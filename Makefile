@@ -53,7 +53,7 @@ lint: $(READY) ## Format, lint, types, import layers, lock
 	@$(BIN)/ruff format --check --quiet . || { echo "run 'make format'"; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-cache | tail -n 3
+	@out=$$($(BIN)/lint-imports --no-cache) || { echo "$$out"; exit 1; }; echo "$$out" | tail -n 3
 	@! grep -nE 'https?://|--(extra-)?index-url|file:' requirements.lock || { echo "requirements.lock names an index: run 'make lock'"; exit 1; }
 
 format: $(READY) ## Format the code and mend what ruff can mend
