@@ -173,8 +173,13 @@ class PhoneSTT(DeepgramSTTService):
     async def push_frame(
         self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
     ) -> None:
-        """Tell of what was heard."""
+        """Tell of what was heard, and let nothing throw it away.
+
+        The person's own interruption empties queues. On a busy pod their words may already wait in
+        one, recognised before their voice was noticed: "stop calling me" would be lost there.
+        """
         if isinstance(frame, TranscriptionFrame):
+            frame.interruptible = False
             self.on_heard(frame)
         await super().push_frame(frame, direction)
 
