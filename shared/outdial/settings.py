@@ -8,7 +8,7 @@ Names that people already have (`TWILIO_*`, `DEEPGRAM_*`, `GROQ_*`, `DATABASE_UR
 import socket
 from functools import cached_property
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import (
     AliasChoices,
@@ -141,7 +141,13 @@ class Settings(BaseSettings):
     # A media pod.
     pod_id: str = Field(default="pod-1", validation_alias="OUTDIAL_POD_ID")
     pod_slots: int = Field(default=8, ge=1, validation_alias="OUTDIAL_POD_SLOTS")
-    pod_public_url: str = Field(default="", validation_alias="OUTDIAL_POD_PUBLIC_URL")
+    # Behind an edge that leads /pods/{pod} to that pod, its address follows from the gateway's.
+    pod_public_url: str = Field(
+        default_factory=lambda given: socket_of_pod(
+            given.get("public_url", ""), given.get("pod_id", "")
+        ),
+        validation_alias="OUTDIAL_POD_PUBLIC_URL",
+    )
     pod_address: str = Field(default="", validation_alias="OUTDIAL_POD_ADDRESS")
     pod_labels: str = Field(default="", validation_alias="OUTDIAL_POD_LABELS")
     drain_seconds: Seconds = Field(default=600, validation_alias="OUTDIAL_DRAIN_SECONDS")
@@ -218,6 +224,15 @@ class Settings(BaseSettings):
         """The key that signs stream tokens: the setting, or one derived from the auth token."""
         secret = self.secret_key.get_secret_value() or self.twilio_auth_token.get_secret_value()
         return f"outdial-stream:{secret}".encode()
+
+
+def socket_of_pod(public_url: str, pod_id: str) -> str:
+    """Where a pod's sockets are when it shares the gateway's host; "" without a `public_url`."""
+    if not public_url:
+        return ""
+    parts = urlsplit(public_url)
+    scheme = "wss" if parts.scheme in {"https", "wss"} else "ws"
+    return urlunsplit((scheme, parts.netloc, f"{parts.path.rstrip('/')}/pods/{pod_id}", "", ""))
 
 
 def read_labels(text: str) -> dict[str, str]:
@@ -301,7 +316,7 @@ _HINTS: dict[str, str] = {
     "twilio_auth_token": "the Auth Token from the Twilio console",
     "deepgram_api_key": "an API key from the Deepgram console",
     "groq_api_key": "an API key from the Groq console",
-    "pod_public_url": "the wss address at which Twilio reaches this pod",
+    "pod_public_url": "the wss address at which Twilio reaches this pod (or set PUBLIC_URL)",
 }
 
 
@@ -321,9 +336,8 @@ def load_settings(service: str = "cli") -> Settings:
     try:
         settings = Settings()
     except ValidationError as error:
-        raise SettingsError(
-            "\n".join(_explain(e["loc"], e["msg"]) for e in error.errors())
-        ) from None
+        wrong = [e for e in error.errors() if e["type"] != "default_factory_not_called"]
+        raise SettingsError("\n".join(_explain(e["loc"], e["msg"]) for e in wrong)) from None
     missing = [name for name in REQUIRED[service] if not _text(getattr(settings, name))]
     if missing:
         raise SettingsError(

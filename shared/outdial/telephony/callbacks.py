@@ -7,10 +7,10 @@ again (`ct` connect, `rt` read, `rc` retries, `rp` on what); it neither sends no
 """
 
 from dataclasses import dataclass, replace
-from urllib.parse import urlencode, urlsplit, urlunsplit
+from urllib.parse import urlencode
 from uuid import UUID
 
-from outdial.settings import Settings
+from outdial.settings import Settings, socket_of_pod
 
 # A gateway that hangs costs 1.5 s before the fallback is asked, not Twilio's 15.
 _ANSWER = "ct=500&rt=1500&rc=0"
@@ -90,9 +90,7 @@ class CallbackUrls:
 
     def pod_socket(self, pod_id: str) -> str:
         """Where a pod is reached behind the gateway's own host, if nothing better is known."""
-        parts = urlsplit(self._public)
-        scheme = "wss" if parts.scheme == "https" else "ws"
-        return urlunsplit((scheme, parts.netloc, f"{parts.path}/pods/{pod_id}", "", ""))
+        return socket_of_pod(self._public, pod_id)
 
     def _callback(self, path: str) -> str:
         return f"{self._public}/twilio/callback/{path}#{_CALLBACK}"

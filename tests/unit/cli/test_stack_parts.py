@@ -4,6 +4,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from outdial.settings import socket_of_pod
 from outdial_cli.stack import environment
 from outdial_cli.stack.socket_folder import forget_socket_folder, socket_folder
 from outdial_cli.stack.stack_file import StackInfo, read_stack_file, write_stack_file
@@ -48,7 +49,7 @@ def test_children_inherit_no_setting_of_the_user(monkeypatch: pytest.MonkeyPatch
     ],
 )
 def test_pods_are_reached_through_the_gateways_address(public: str, pod: str) -> None:
-    assert environment.pod_url(public, "pod-2") == pod
+    assert socket_of_pod(public, "pod-2") == pod
 
 
 def test_a_short_path_is_taken_as_it_is(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit, urlunsplit
 
 from outdial.settings import Settings, variable_name
 
@@ -63,10 +62,3 @@ def sandbox_settings(keys: SandboxKeys, carrier_url: str, providers_url: str) ->
         "GROQ_API_KEY": keys.groq,
         "GROQ_BASE_URL": providers_url,
     }
-
-
-def pod_url(public_url: str, pod_id: str) -> str:
-    """The pod's WebSocket address behind the gateway's own: one tunnel serves both."""
-    parts = urlsplit(public_url)
-    scheme = "wss" if parts.scheme == "https" else "ws"
-    return urlunsplit((scheme, parts.netloc, f"{parts.path.rstrip('/')}/pods/{pod_id}", "", ""))

@@ -9,7 +9,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
-from outdial.settings import Settings
+from outdial.settings import Settings, socket_of_pod
 from outdial.storage.engine import upgrade
 
 from outdial_cli.stack import environment, services
@@ -229,6 +229,6 @@ class Stack:
         given = self._settings
         if given is None:
             return f"ws://127.0.0.1:{port}/pods/{pod}"
-        if given.pod_public_url and self._options.media == 1:
+        if "pod_public_url" in given.model_fields_set and self._options.media == 1:
             return given.pod_public_url
-        return environment.pod_url(given.public_url, pod)
+        return socket_of_pod(given.public_url, pod)
