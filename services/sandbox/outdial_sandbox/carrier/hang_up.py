@@ -1,5 +1,7 @@
 """Closing a connection without an answer, which ASGI itself has no word for."""
 
+import asyncio
+
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
@@ -19,9 +21,18 @@ class HangUpApp(Starlette):
 
 async def hang_up(request: Request) -> None:
     """Close the request's connection; whatever is answered afterwards goes nowhere."""
-    transport = request.scope[_TRANSPORT]
-    if transport is None:
-        raise RuntimeError("connections can be dropped under uvicorn only")
-    transport.close()
+    _transport(request.scope).close()
     while (await request.receive())["type"] != "http.disconnect":
         pass
+
+
+def reset(scope: Scope) -> None:
+    """Reset the connection of a request or a WebSocket, whatever was being sent."""
+    _transport(scope).abort()
+
+
+def _transport(scope: Scope) -> asyncio.Transport:
+    transport: asyncio.Transport | None = scope[_TRANSPORT]
+    if transport is None:
+        raise RuntimeError("connections can be dropped under uvicorn only")
+    return transport

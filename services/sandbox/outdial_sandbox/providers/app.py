@@ -4,14 +4,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
+from outdial_sandbox.carrier.hang_up import HangUpApp
 from outdial_sandbox.providers import deepgram_speak, groq_chat
+from outdial_sandbox.providers.control_api import ControlApi
 from outdial_sandbox.providers.deepgram_door import is_authorised, unauthorised
 from outdial_sandbox.providers.deepgram_listen import listen
+from outdial_sandbox.providers.provider_faults import FaultDesk, FaultDesks
 from outdial_sandbox.providers.recognition_process import RecognitionProcess
 from outdial_sandbox.providers.settings import ProviderSettings
 
@@ -37,8 +40,9 @@ def create_app(settings: ProviderSettings) -> Starlette:
         Route("/openai/v1/chat/completions", doors.chat_completions, methods=["POST"]),
         Route("/openai/v1/models", doors.models),
         Route("/sandbox/health", doors.health),
+        *ControlApi(doors.desks).routes(),
     ]
-    return Starlette(routes=routes, lifespan=lifespan)
+    return HangUpApp(routes=routes, lifespan=lifespan)
 
 
 class _Doors:
@@ -46,17 +50,21 @@ class _Doors:
 
     def __init__(self, settings: ProviderSettings) -> None:
         self._settings = settings
+        self.desks = FaultDesks()
         self.recogniser: RecognitionProcess | None = None
+
+    def _desk(self, connection: HTTPConnection) -> FaultDesk:
+        return self.desks.of(connection.headers.get("authorization", ""))
 
     async def listen(self, socket: WebSocket) -> None:
         assert self.recogniser is not None, "served before it was started"  # noqa: S101
-        await listen(socket, self._settings, self.recogniser)
+        await listen(socket, self._settings, self.recogniser, self._desk(socket))
 
     async def speak(self, socket: WebSocket) -> None:
-        await deepgram_speak.speak(socket, self._settings)
+        await deepgram_speak.speak(socket, self._settings, self._desk(socket))
 
     async def speak_once(self, request: Request) -> Response:
-        return await deepgram_speak.speak_once(request, self._settings)
+        return await deepgram_speak.speak_once(request, self._settings, self._desk(request))
 
     async def projects(self, request: Request) -> Response:
         if not is_authorised(request.headers, self._settings.deepgram_key):
@@ -65,7 +73,7 @@ class _Doors:
         return JSONResponse({"projects": [project]})
 
     async def chat_completions(self, request: Request) -> Response:
-        return await groq_chat.chat_completions(request, self._settings)
+        return await groq_chat.chat_completions(request, self._settings, self._desk(request))
 
     async def models(self, request: Request) -> Response:
         return groq_chat.models(request, self._settings)

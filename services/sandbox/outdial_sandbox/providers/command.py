@@ -1,6 +1,7 @@
 """`python -m outdial_sandbox providers`: flags, or the environment variables that they name."""
 
 import argparse
+import logging
 import os
 
 import uvicorn
@@ -42,6 +43,10 @@ def run(options: argparse.Namespace) -> None:
         token_ms=options.token_ms,
         first_audio_ms=options.first_audio_ms,
         transcript_ms=options.transcript_ms,
+    )
+    # uvicorn 0.54 says this of every handshake that a fault leaves without an answer.
+    logging.getLogger("uvicorn.error").addFilter(
+        lambda record: "completing handshake" not in record.getMessage()
     )
     uvicorn.run(
         create_app(settings),

@@ -13,9 +13,17 @@ from uuid import uuid4
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from outdial_sandbox.carrier.hang_up import reset
 from outdial_sandbox.providers import audio_formats
-from outdial_sandbox.providers.deepgram_door import is_authorised, refusal, refuse, unauthorised
+from outdial_sandbox.providers.deepgram_door import (
+    fail_handshake,
+    is_authorised,
+    refusal,
+    refuse,
+    unauthorised,
+)
 from outdial_sandbox.providers.endpointing import Ended, Endpointer, Event, Piece, Started
+from outdial_sandbox.providers.provider_faults import FaultDesk
 from outdial_sandbox.providers.recognition import Heard
 from outdial_sandbox.providers.recognition_process import RecognitionProcess
 from outdial_sandbox.providers.settings import ProviderSettings
@@ -75,7 +83,10 @@ def _endpointing(value: str) -> float | None:
 
 
 async def listen(
-    socket: WebSocket, settings: ProviderSettings, recogniser: RecognitionProcess
+    socket: WebSocket,
+    settings: ProviderSettings,
+    recogniser: RecognitionProcess,
+    desk: FaultDesk,
 ) -> None:
     """Serve one listen socket from its handshake to its end."""
     if not is_authorised(socket.headers, settings.deepgram_key):
@@ -84,7 +95,9 @@ async def listen(
         request = parse_request(socket.query_params)
     except (audio_formats.UnsupportedFormat, ValueError) as error:
         return await refuse(socket, refusal(400, "Bad Request", str(error)))
-    session = _Session(socket, request, settings, recogniser)
+    if (fault := desk.listen_handshake()) is not None:
+        return await fail_handshake(socket, fault)
+    session = _Session(socket, request, settings, recogniser, desk)
     await socket.accept(headers=[(b"dg-request-id", session.request_id.encode())])
     await session.run()
     return None
@@ -100,6 +113,7 @@ class _Result:
     is_final: bool
     speech_final: bool = False
     from_finalize: bool = False
+    late_seconds: float = 0.0
 
 
 class _Session:
@@ -111,7 +125,11 @@ class _Session:
         request: ListenRequest,
         settings: ProviderSettings,
         recogniser: RecognitionProcess,
+        desk: FaultDesk,
     ) -> None:
+        self._desk = desk
+        self._hangs = False
+        self._late_seconds = 0.0
         self.request_id = str(uuid4())
         self._socket = socket
         self._request = request
@@ -173,6 +191,7 @@ class _Session:
     def _follow(self, event: Event) -> None:
         match event:
             case Started(at):
+                self._suffer()
                 if self._request.vad_events:
                     started = {"type": "SpeechStarted", "channel": [0, 1], "timestamp": at}
                     self._outbox.put_nowait(started)
@@ -183,6 +202,16 @@ class _Session:
             case Ended():
                 self._finish_utterance(speech_final=True)
 
+    def _suffer(self) -> None:
+        """Let a fault befall what is being said, if it is its turn."""
+        match self._desk.utterance():
+            case "listen_cut":
+                reset(self._socket.scope)
+            case "listen_hang":
+                self._hangs = True
+            case "listen_slow":
+                self._late_seconds = self._desk.faults.listen_slow_seconds
+
     def _recognise(self, piece: Piece) -> None:
         recognition = self._recogniser.recognise(piece, self._request.sample_rate)
         self._pieces.append((piece.began, asyncio.ensure_future(recognition)))
@@ -192,15 +221,24 @@ class _Session:
             self._follow(event)
         self._result(is_final=True, speech_final=speech_final, from_finalize=from_finalize)
         self._pieces = []
+        self._late_seconds = 0.0
         self._reported = self._endpointer.now
 
     def _result(self, **flags: bool) -> None:
-        result = _Result(list(self._pieces), self._reported, self._endpointer.now, **flags)
+        result = _Result(
+            list(self._pieces),
+            self._reported,
+            self._endpointer.now,
+            late_seconds=self._late_seconds,
+            **flags,
+        )
         self._outbox.put_nowait(result)
 
     async def _send_results(self) -> None:
         while (item := await self._outbox.get()) is not None:
             message = await self._worded(item) if isinstance(item, _Result) else item
+            if self._hangs:
+                continue
             await self._socket.send_text(json.dumps(message))
             if isinstance(item, _Result) and item.speech_final and item.pieces:
                 await self._say_utterance_end()
@@ -210,8 +248,9 @@ class _Session:
         words: list[dict[str, Any]] = []
         for began, future in result.pieces:
             words += _words(await future, began, punctuate=self._request.punctuate)
-        if self._settings.transcript_ms and words:
-            await asyncio.sleep(self._settings.transcript_ms / 1000)
+        late = self._settings.transcript_ms / 1000 + result.late_seconds
+        if late and words:
+            await asyncio.sleep(late)
         if words:
             self._last_word_end = words[-1]["end"]
         return self._results_message(result, words)

@@ -17,11 +17,21 @@ from zlib import crc32
 import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Scope
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from outdial_sandbox.carrier.hang_up import hang_up, reset
 from outdial_sandbox.people.voice import DEFAULT_RATE, Samples, synthesise
 from outdial_sandbox.providers import audio_formats
-from outdial_sandbox.providers.deepgram_door import is_authorised, refusal, refuse, unauthorised
+from outdial_sandbox.providers.deepgram_door import (
+    fail_handshake,
+    fault_response,
+    is_authorised,
+    refusal,
+    refuse,
+    unauthorised,
+)
+from outdial_sandbox.providers.provider_faults import FaultDesk, SpeakFault
 from outdial_sandbox.providers.settings import ProviderSettings
 
 # A few of Deepgram's voices keep their sex here; any other name gets one of these by its hash.
@@ -39,6 +49,7 @@ _OTHER_VOICES = ("en-us+f4", "en-us+linda", "en-us+m3", "en-us+m1")
 
 _CHUNK_SECONDS = 0.1
 _BETWEEN_SENTENCES = 0.15
+_CUT_SECONDS = 0.5  # of a reply's audio are sent before `speak_cut` cuts it
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 
 
@@ -88,7 +99,24 @@ async def _chunks(
         yield audio_formats.encode(samples[at : at + step], request.encoding)
 
 
-async def speak_once(request: Request, settings: ProviderSettings) -> Response:
+async def _faulty(
+    chunks: AsyncIterator[bytes], fault: SpeakFault | None, scope: Scope, desk: FaultDesk
+) -> AsyncIterator[bytes]:
+    """The chunks as `fault` lets them through."""
+    sent = 0.0
+    if fault == "speak_slow":
+        await asyncio.sleep(desk.faults.speak_slow_seconds)
+    if fault == "speak_hang":
+        await asyncio.Event().wait()
+    async for chunk in chunks:
+        if fault == "speak_cut" and sent >= _CUT_SECONDS:
+            reset(scope)
+            return
+        yield chunk
+        sent += _CHUNK_SECONDS
+
+
+async def speak_once(request: Request, settings: ProviderSettings, desk: FaultDesk) -> Response:
     """`POST /v1/speak {"text": ...}`: the audio, without a container."""
     if not is_authorised(request.headers, settings.deepgram_key):
         return unauthorised()
@@ -97,12 +125,20 @@ async def speak_once(request: Request, settings: ProviderSettings) -> Response:
         text = (await request.json())["text"]
     except (audio_formats.UnsupportedFormat, ValueError, KeyError, TypeError) as error:
         return refusal(400, "Bad Request", f"Failed to read the request: {error}")
+    if (refused := desk.speak_handshake()) is not None:
+        if (answer := fault_response(refused)) is not None:
+            return answer
+        if refused == "speak_stalled":
+            await asyncio.Event().wait()
+        await hang_up(request)
+        return Response()
     headers = {"dg-request-id": str(uuid4()), "dg-model-name": asked.model}
-    audio = _chunks(str(text), asked, settings)
+    chunks = _chunks(str(text), asked, settings)
+    audio = _faulty(chunks, desk.spoken_reply(), request.scope, desk)
     return StreamingResponse(audio, headers=headers, media_type=f"audio/{asked.encoding}")
 
 
-async def speak(socket: WebSocket, settings: ProviderSettings) -> None:
+async def speak(socket: WebSocket, settings: ProviderSettings, desk: FaultDesk) -> None:
     """Serve one speak socket."""
     if not is_authorised(socket.headers, settings.deepgram_key):
         return await refuse(socket, unauthorised())
@@ -110,7 +146,9 @@ async def speak(socket: WebSocket, settings: ProviderSettings) -> None:
         request = parse_request(socket.query_params)
     except (audio_formats.UnsupportedFormat, ValueError) as error:
         return await refuse(socket, refusal(400, "Bad Request", str(error)))
-    session = _Session(socket, request, settings)
+    if (fault := desk.speak_handshake()) is not None:
+        return await fail_handshake(socket, fault)
+    session = _Session(socket, request, settings, desk)
     await socket.accept(headers=[(b"dg-request-id", session.request_id.encode())])
     await session.run()
     return None
@@ -120,8 +158,14 @@ class _Session:
     """One socket: a queue of sentences and flushes, spoken in order by one task."""
 
     def __init__(
-        self, socket: WebSocket, request: SpeakRequest, settings: ProviderSettings
+        self,
+        socket: WebSocket,
+        request: SpeakRequest,
+        settings: ProviderSettings,
+        desk: FaultDesk,
     ) -> None:
+        self._desk = desk
+        self._in_reply = False
         self.request_id = str(uuid4())
         self._socket = socket
         self._request = request
@@ -204,11 +248,20 @@ class _Session:
         while True:
             sentence = await self._queue.get()
             if sentence is None:
+                self._in_reply = False
                 await self._send({"type": "Flushed", "sequence_id": self._next_number()})
             elif sentence.strip():
-                async for chunk in _chunks(sentence.strip(), self._request, self._settings):
+                chunks = _chunks(sentence.strip(), self._request, self._settings)
+                async for chunk in _faulty(chunks, self._befalls(), self._socket.scope, self._desk):
                     await self._socket.send_bytes(chunk)
             self._queue.task_done()
+
+    def _befalls(self) -> SpeakFault | None:
+        """The fault of a reply's first sentence; the others have none of their own."""
+        if self._in_reply:
+            return None
+        self._in_reply = True
+        return self._desk.spoken_reply()
 
     def _next_number(self) -> int:
         number, self._sequence = self._sequence, self._sequence + 1

@@ -9,8 +9,11 @@ from uuid import uuid4
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.types import Scope
 
+from outdial_sandbox.carrier.hang_up import hang_up, reset
 from outdial_sandbox.providers.chat_history import read_history
+from outdial_sandbox.providers.provider_faults import FaultDesk
 from outdial_sandbox.providers.scripted_model import Reply, ToolCall, reply_to
 from outdial_sandbox.providers.settings import ProviderSettings
 
@@ -20,6 +23,7 @@ _MODELS = (
     "llama-3.3-70b-versatile",
     "llama-3.1-8b-instant",
 )
+_EVENTS_BEFORE_BREAKING = 2  # the role, and the first word or call
 _FINGERPRINT = "fp_sandbox"
 
 
@@ -57,7 +61,9 @@ def models(request: Request, settings: ProviderSettings) -> Response:
     return JSONResponse({"object": "list", "data": listed})
 
 
-async def chat_completions(request: Request, settings: ProviderSettings) -> Response:
+async def chat_completions(
+    request: Request, settings: ProviderSettings, desk: FaultDesk
+) -> Response:
     """`POST /openai/v1/chat/completions`."""
     if not is_authorised(request, settings.groq_key):
         return unauthorised()
@@ -68,11 +74,65 @@ async def chat_completions(request: Request, settings: ProviderSettings) -> Resp
     problem = _problem(body)
     if problem:
         return _error(400, problem, "invalid_request_error")
-    answer = _Answer(body, reply_to(read_history(body)), settings)
+    reply = reply_to(read_history(body))
+    fault = desk.completion(calls_tool=bool(reply.calls))
+    if fault == "model_refused":
+        await hang_up(request)
+        return Response()
+    if fault is not None and (refused := _refusal(fault, reply, desk)) is not None:
+        return refused
+    if fault == "model_hang":
+        await asyncio.Event().wait()
+    if fault == "model_slow":
+        await asyncio.sleep(desk.faults.model_slow_seconds)
+    answer = _Answer(body, reply, settings, bad_arguments=fault == "model_bad_arguments")
     if body.get("stream"):
-        return StreamingResponse(answer.events(), media_type="text/event-stream")
+        events = _broken(answer.events(), fault, request.scope)
+        return StreamingResponse(events, media_type="text/event-stream")
     await asyncio.sleep(settings.first_token_ms / 1000)
     return JSONResponse(answer.whole())
+
+
+def _refusal(fault: str, reply: Reply, desk: FaultDesk) -> Response | None:
+    """The error that a fault is answered with, in Groq's words; None if it is none."""
+    if fault == "model_429":
+        response = _error(
+            429,
+            "Rate limit reached for model in organization on tokens per minute (TPM). "
+            "Please try again later.",
+            "tokens",
+            "rate_limit_exceeded",
+        )
+        response.headers["retry-after"] = f"{desk.faults.model_retry_after_seconds:g}"
+        return response
+    if fault == "model_500":
+        return _error(500, "Internal Server Error", "internal_server_error")
+    if fault == "model_tool_use_failed":
+        call = reply.calls[0]
+        error = {
+            "message": "Failed to call a function. Please adjust your prompt. See "
+            "'failed_generation' for more details.",
+            "type": "invalid_request_error",
+            "code": "tool_use_failed",
+            "failed_generation": f"<function={call.name}>{json.dumps(call.arguments)}",
+        }
+        return JSONResponse({"error": error}, 400)
+    return None
+
+
+async def _broken(
+    events: AsyncIterator[str], fault: str | None, scope: Scope
+) -> AsyncIterator[str]:
+    """The events until `fault` stops them: after the first words, or before a tool is called."""
+    sent = 0
+    async for event in events:
+        if sent == _EVENTS_BEFORE_BREAKING and fault == "model_hang_in_stream":
+            await asyncio.Event().wait()
+        if sent == _EVENTS_BEFORE_BREAKING and fault == "model_cut":
+            reset(scope)
+            return
+        yield event
+        sent += 1
 
 
 def _problem(body: Any) -> str | None:
@@ -89,7 +149,14 @@ def _problem(body: Any) -> str | None:
 class _Answer:
     """One completion, ready to be sent in either form."""
 
-    def __init__(self, body: Mapping[str, Any], reply: Reply, settings: ProviderSettings) -> None:
+    def __init__(
+        self,
+        body: Mapping[str, Any],
+        reply: Reply,
+        settings: ProviderSettings,
+        *,
+        bad_arguments: bool = False,
+    ) -> None:
         self._reply = reply
         self._settings = settings
         self._id = f"chatcmpl-{uuid4()}"
@@ -99,7 +166,7 @@ class _Answer:
         self._stream_options = body.get("stream_options") or {}
         self._usage = _usage(body, reply, settings)
         self._finish = "tool_calls" if reply.calls else "stop"
-        self._calls = [_call_body(call) for call in reply.calls]
+        self._calls = [_call_body(call, bad_arguments=bad_arguments) for call in reply.calls]
 
     def whole(self) -> dict[str, Any]:
         """The answer to a request without `stream`."""
@@ -145,11 +212,15 @@ class _Answer:
         }
 
 
-def _call_body(call: ToolCall) -> dict[str, Any]:
+def _call_body(call: ToolCall, *, bad_arguments: bool) -> dict[str, Any]:
+    arguments = json.dumps(call.arguments)
     return {
         "id": f"call_{uuid4().hex[:24]}",
         "type": "function",
-        "function": {"name": call.name, "arguments": json.dumps(call.arguments)},
+        "function": {
+            "name": call.name,
+            "arguments": arguments.rstrip("}") + ', "' if bad_arguments else arguments,
+        },
     }
 
 
