@@ -272,6 +272,13 @@ def conversation(sid: str, *said: Event) -> list[Event]:
     ]
 
 
+def closed_now() -> dict[str, object]:
+    """Hours that open in six hours or more, in New York."""
+    today = datetime.now(UTC)
+    days = [(today + timedelta(days=n)).date().isoformat() for n in (-1, 0, 1)]
+    return {"weekdays": {}, "closed_dates": days, "require_timezone": False}
+
+
 async def in_parallel(*work: Awaitable[Any]) -> Sequence[Any]:
     return await asyncio.gather(*work)
 

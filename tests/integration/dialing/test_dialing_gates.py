@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from dialing_world import World, some_phone, status
+from dialing_world import World, closed_now, some_phone, status
 from outdial.operations.suppress_number import suppress
 from outdial.routing.slot_reservation import free_slots
 from outdial.storage import leads, numbers
@@ -15,13 +15,6 @@ from outdial.telephony.twilio_client import PlaceCall
 pytestmark = pytest.mark.integration
 
 NEVER = {"weekdays": {}, "closed_dates": [], "require_timezone": True}
-
-
-def closed_now() -> dict[str, object]:
-    """Hours that open in six hours or more, in New York."""
-    today = datetime.now(UTC)
-    days = [(today + timedelta(days=n)).date().isoformat() for n in (-1, 0, 1)]
-    return {"weekdays": {}, "closed_dates": days, "require_timezone": False}
 
 
 async def test_outside_hours_a_lead_waits_for_the_opening(world: World) -> None:
