@@ -20,6 +20,8 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from outdial.domain.internet_address import read_allow_list
+
 Seconds = Annotated[float, Field(gt=0)]
 
 
@@ -89,6 +91,9 @@ class Settings(BaseSettings):
     rest_days_after_conversation: float = Field(
         default=0, ge=0, validation_alias="OUTDIAL_REST_DAYS_AFTER_CONVERSATION"
     )
+
+    # Internal hosts and networks that templates' HTTP tools may reach all the same.
+    http_tools_allow: str = Field(default="", validation_alias="OUTDIAL_HTTP_TOOLS_ALLOW")
 
     # The numbers that calls come from.
     max_live_per_caller_number: int = Field(
@@ -183,6 +188,12 @@ class Settings(BaseSettings):
         if parts.scheme not in {"http", "https", "ws", "wss"} or not parts.netloc:
             raise ValueError("is not a URL: write it with its scheme, like https://host.example")
         return value.rstrip("/")
+
+    @field_validator("http_tools_allow")
+    @classmethod
+    def _allow_list(cls, value: str) -> str:
+        read_allow_list(value)
+        return value
 
     @field_validator("pod_labels")
     @classmethod

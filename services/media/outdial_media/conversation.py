@@ -15,9 +15,11 @@ from outdial.operations.conversation_record import (
     close_conversation,
     machine_verdict,
 )
+from outdial.operations.guarded_http import GuardedHttp
 from outdial.operations.leave_voicemail import leave_voicemail
 from outdial.operations.runtime import Runtime
 from outdial.operations.tool_arguments import zone_of
+from outdial.operations.transfer_call import transfer_call
 from pipecat.frames.frames import ErrorFrame
 
 from outdial_media import metrics
@@ -43,6 +45,8 @@ _log = structlog.get_logger(__name__)
 
 GOODBYE_SECONDS = 20.0
 SCRIPT_SECONDS = 90.0
+TRANSFER = "transfer"
+"""The reason of an ending after which the call goes on, with a human."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,7 @@ class Kit:
     runtime: Runtime
     models: SharedModels
     services: SpeechServices
+    http: GuardedHttp
 
 
 class Conversation:
@@ -66,7 +71,7 @@ class Conversation:
         self._meant: Ending | None = None  # what the goodbye leads to
         self._writer = BackgroundWriter(str(brief.attempt_id))
         self._transcript = Transcript(kit.runtime, brief, self._writer)
-        self._tools = Tools(kit.runtime, brief, self)
+        self._tools = Tools(kit.runtime, brief, self, kit.http)
         zone = zone_of(brief.timezone)
         self._instruction = system_instruction(
             brief, datetime.now(zone).strftime("%A, %Y-%m-%d, %H:%M")
@@ -146,6 +151,25 @@ class Conversation:
         self._stage = Stage.GOODBYE
         self._meant = Ending(ended_by, reason)
         self._spawn(self._say_goodbye(farewell, self._meant))
+
+    async def say(self, text: str) -> None:
+        """Say something beside the model's own answers."""
+        if self._stage is Stage.TALKING:
+            await self._voice.say(text)
+
+    async def press(self, digits: str) -> None:
+        """Send the tones of keys."""
+        if self._stage is Stage.TALKING:
+            await self._voice.press(digits)
+
+    async def put_through(self, announcement: str | None) -> bool:
+        """The model hands the call to a human: nothing else ends it once this is committed."""
+        if self._stage is not Stage.TALKING:
+            return False
+        if not await transfer_call(self._kit.runtime, self.brief.attempt_id):
+            return False
+        self.end_with(announcement, TRANSFER)
+        return True
 
     async def reach_machine(self) -> None:
         """The model noticed a machine."""
@@ -277,7 +301,9 @@ class Conversation:
         self._stage = Stage.OVER
         try:
             self._pipeline.output.cut()
-            if not self._line.ended.is_set():
+            if ending.reason == TRANSFER:
+                await self._line.close()  # the plan is committed: the carrier asks what follows
+            elif not self._line.ended.is_set():
                 await hang_up(self._kit.runtime, self.brief, self._line)
             if talked and not self._goes_on_elsewhere(ending):
                 await self._last_words().act(person_hung_up=self._line.stopped_by_carrier)

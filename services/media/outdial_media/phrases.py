@@ -16,6 +16,8 @@ class Phrases:
     longest_call: str
     trouble: str
     resumed: str
+    transfer: str
+    cannot_do: str
 
 
 _ENGLISH = Phrases(
@@ -25,6 +27,8 @@ _ENGLISH = Phrases(
     longest_call="I'm sorry, I have to end our call here. Goodbye.",
     trouble="I'm sorry, I have a technical problem. I will try again later. Goodbye.",
     resumed="I'm sorry, we were interrupted for a moment. I'm here again.",
+    transfer="One moment please, I will connect you.",
+    cannot_do="I'm sorry, I cannot do that right now. Is there anything else?",
 )
 _PHRASES: dict[str, Phrases] = {
     "en": _ENGLISH,
@@ -36,6 +40,8 @@ _PHRASES: dict[str, Phrases] = {
         trouble="Es tut mir leid, ich habe ein technisches Problem. Ich versuche es später noch "
         "einmal. Auf Wiederhören.",
         resumed="Entschuldigung, wir waren kurz unterbrochen. Ich bin wieder da.",
+        transfer="Einen Moment bitte, ich verbinde Sie.",
+        cannot_do="Es tut mir leid, das kann ich gerade nicht tun. Kann ich sonst helfen?",
     ),
     "es": Phrases(
         goodbye="Muchas gracias. Adiós.",
@@ -44,6 +50,8 @@ _PHRASES: dict[str, Phrases] = {
         longest_call="Lo siento, tengo que terminar la llamada aquí. Adiós.",
         trouble="Lo siento, tengo un problema técnico. Lo intentaré más tarde. Adiós.",
         resumed="Disculpe, se cortó un momento. Aquí estoy de nuevo.",
+        transfer="Un momento, por favor, le comunico.",
+        cannot_do="Lo siento, ahora no puedo hacerlo. ¿Algo más en que pueda ayudarle?",
     ),
 }
 

@@ -11,8 +11,10 @@ from uuid import UUID
 
 import structlog
 from outdial.domain.attempt_state import Plan
+from outdial.domain.internet_address import read_allow_list
 from outdial.operations.ask_in_time import STORE_ERRORS
 from outdial.operations.conversation_record import Standing, open_conversation
+from outdial.operations.guarded_http import GuardedHttp
 from outdial.operations.move_call import move_call
 from outdial.operations.runtime import Runtime
 from outdial.routing.pod_registry import BeatAnswer, Heartbeat
@@ -226,10 +228,12 @@ async def open_pod(runtime: Runtime) -> AsyncIterator[Pod]:
         await asyncio.to_thread(models.warm_up)
         services = SpeechServices(runtime.settings)
         stack.push_async_callback(services.close)
+        http = GuardedHttp(read_allow_list(runtime.settings.http_tools_allow))
+        stack.push_async_callback(http.close)
         # What was loaded stays: the collector need not look through it for every call.
         gc.collect()
         gc.freeze()
-        pod = Pod(Kit(runtime, models, services))
+        pod = Pod(Kit(runtime, models, services, http))
         await stack.enter_async_context(pod.at_work())
         yield pod
 

@@ -1,14 +1,11 @@
 """The tools of a call, as Pipecat offers them to the model."""
 
-from collections.abc import Iterable, Mapping
-
+from outdial.domain.call_template import CallTemplate
 from outdial.operations.tool_arguments import tool_definitions
 from pipecat.adapters.llm.schemas.function_schema import FunctionSchema
 
 
-def tool_schemas(
-    names: Iterable[str], outcome_schema: Mapping[str, object]
-) -> list[FunctionSchema]:
+def tool_schemas(template: CallTemplate) -> list[FunctionSchema]:
     """What the model is offered."""
     return [
         FunctionSchema(
@@ -17,5 +14,5 @@ def tool_schemas(
             properties=tool.properties,
             required=tool.required,
         )
-        for tool in tool_definitions(names, outcome_schema)
+        for tool in tool_definitions(template)
     ]

@@ -1,10 +1,10 @@
 """The tools that the model calls, and what each does. A call is written before it runs."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 from outdial.operations.conversation_record import (
@@ -13,13 +13,16 @@ from outdial.operations.conversation_record import (
     finish_tool_call,
     record_milestone,
 )
+from outdial.operations.guarded_http import GuardedHttp
 from outdial.operations.runtime import Runtime
 from outdial.operations.suppress_number import suppress
-from outdial.operations.tool_arguments import callback_time, outcome_problem
+from outdial.operations.tool_arguments import DIGITS, arguments_problem, callback_time
 from pipecat.adapters.llm.schemas.function_schema import FunctionSchema
 from sqlalchemy.exc import SQLAlchemyError
 
+from outdial_media.http_tools import HttpTools
 from outdial_media.phrases import phrases_for
+from outdial_media.tool_result import Call, ToolResult
 from outdial_media.tool_schemas import tool_schemas
 
 _log = structlog.get_logger(__name__)
@@ -28,37 +31,21 @@ _STORE_TRIES = 5
 _STORE_PAUSE_SECONDS = 0.4
 
 
-@dataclass(frozen=True)
-class ToolResult:
-    """What the model is told, and whether it should go on speaking because of it."""
-
-    answer: Mapping[str, Any]
-    run_model: bool = True
-
-
-class Call(Protocol):
-    """What a tool may do to the call in which it was called."""
-
-    def said_since_person(self) -> bool:
-        """Whether the agent has said anything since the person's last words."""
-
-    def end_with(self, farewell: str | None, reason: str) -> None:
-        """Say `farewell` (None: what was said suffices) and hang up."""
-
-    async def reach_machine(self) -> None:
-        """Leave the message, or hang up: whatever the template says."""
-
-
 class Tools:
     """The tools of one call."""
 
-    def __init__(self, runtime: Runtime, brief: ConversationBrief, call: Call) -> None:
+    def __init__(
+        self, runtime: Runtime, brief: ConversationBrief, call: Call, http: GuardedHttp
+    ) -> None:
         self._runtime = runtime
         self._brief = brief
         self._call = call
         self._phrases = phrases_for(brief.template.language)
+        self._http = HttpTools(http, brief, call)
+        self._undelivered: dict[str, asyncio.Future[ToolResult]] = {}
         self._seen_ids: set[str] = set()
         self._outcome_refused = False
+        self._offered = {schema.name for schema in tool_schemas(brief.template)}
         self._runs: dict[str, Callable[[Mapping[str, Any]], Awaitable[ToolResult]]] = {
             "end_call": self._end_call,
             "record_outcome": self._record_outcome,
@@ -66,26 +53,35 @@ class Tools:
             "schedule_callback": self._schedule_callback,
             "wrong_person": self._wrong_person,
             "voicemail_reached": self._voicemail_reached,
+            "transfer_to_human": self._transfer_to_human,
+            "send_digits": self._send_digits,
         }
 
     @property
     def schemas(self) -> list[FunctionSchema]:
         """What the model is offered."""
-        template = self._brief.template
-        return tool_schemas(template.tools, template.outcome_schema)
+        return tool_schemas(self._brief.template)
 
     async def run(self, name: str, arguments: Mapping[str, Any], call_id: str) -> ToolResult:
         """Write the call, run it, write its answer. A failure is an answer, never an exception.
 
         The work is done even if the caller is cancelled (by a person who interrupts): what was
-        asked for has been asked for.
+        asked for has been asked for. A request to the template's own systems whose answer nobody
+        got that way is not made again when the model repeats it: it gets that answer.
         """
-        return await asyncio.shield(
-            asyncio.ensure_future(self._run(name, dict(arguments), self._own_id(call_id)))
-        )
+        key = f"{name} {json.dumps(arguments, sort_keys=True, default=str)}"
+        work = self._undelivered.pop(key, None)
+        if work is None:
+            work = asyncio.ensure_future(self._run(name, dict(arguments), self._own_id(call_id)))
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            if name in self._http:
+                self._undelivered[key] = work
+            raise
 
     async def _run(self, name: str, arguments: dict[str, Any], call_id: str) -> ToolResult:
-        if name not in self._runs or name not in self._brief.template.tools:
+        if name not in self._offered:
             return ToolResult({"error": f"there is no tool {name!r} in this call"})
         brief = self._brief
         try:
@@ -99,7 +95,10 @@ class Tools:
                     arguments=arguments,
                 )
             )
-            result = await self._runs[name](arguments)
+            if name in self._http:
+                result = await self._http.run(name, arguments)
+            else:
+                result = await self._runs[name](arguments)
             if "error" not in result.answer:
                 await self._tell(name, {**arguments, **_read_as(result)}, call_id)
             await _stored(
@@ -127,7 +126,7 @@ class Tools:
         return self._ending(arguments, self._phrases.goodbye, "agent_ended")
 
     async def _record_outcome(self, arguments: Mapping[str, Any]) -> ToolResult:
-        problem = outcome_problem(arguments, self._brief.template.outcome_schema)
+        problem = arguments_problem(arguments, self._brief.template.outcome_schema)
         self._outcome_refused = problem is not None
         if problem is not None:
             return ToolResult({"error": f"not recorded: {problem}"})
@@ -152,6 +151,20 @@ class Tools:
         await self._call.reach_machine()
         return ToolResult({"ok": True}, run_model=False)
 
+    async def _transfer_to_human(self, arguments: Mapping[str, Any]) -> ToolResult:
+        said = self._call.said_since_person()
+        announcement = _text(arguments, "goodbye") or (None if said else self._phrases.transfer)
+        if not await self._call.put_through(announcement):
+            return ToolResult({"error": "nobody can be connected now"})
+        return ToolResult({"ok": True}, run_model=False)
+
+    async def _send_digits(self, arguments: Mapping[str, Any]) -> ToolResult:
+        digits = str(arguments.get("digits") or "")
+        if not DIGITS.fullmatch(digits):
+            return ToolResult({"error": "digits must be up to 32 of 0-9, * and #"})
+        await self._call.press(digits)
+        return ToolResult({"pressed": digits}, run_model=False)  # the menu speaks next
+
     async def _schedule_callback(self, arguments: Mapping[str, Any]) -> ToolResult:
         at = callback_time(
             arguments,
@@ -164,7 +177,7 @@ class Tools:
         return ToolResult({"scheduled_for": at.isoformat()})
 
     def _ending(self, arguments: Mapping[str, Any], fallback: str, reason: str) -> ToolResult:
-        farewell = str(arguments.get("goodbye") or "").strip() or None
+        farewell = _text(arguments, "goodbye")
         if farewell is None and not self._call.said_since_person():
             farewell = fallback
         self._call.end_with(farewell, reason)
@@ -172,12 +185,18 @@ class Tools:
 
     def _own_id(self, call_id: str) -> str:
         """Some models number their calls anew in each answer: every call is its own row."""
-        wanted, number = call_id or "call", 1
+        stream_no = self._brief.stream_no
+        own = (call_id or "call") if stream_no == 1 else f"{stream_no}:{call_id or 'call'}"
+        wanted, number = own, 1
         while wanted in self._seen_ids:
             number += 1
-            wanted = f"{call_id or 'call'}#{number}"
+            wanted = f"{own}#{number}"
         self._seen_ids.add(wanted)
         return wanted
+
+
+def _text(arguments: Mapping[str, Any], name: str) -> str | None:
+    return str(arguments.get(name) or "").strip() or None
 
 
 def _read_as(result: ToolResult) -> dict[str, Any]:

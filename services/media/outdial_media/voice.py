@@ -7,6 +7,7 @@ from pipecat.frames.frames import (
     Frame,
     LLMAssistantPushAggregationFrame,
     LLMRunFrame,
+    OutputDTMFFrame,
     TTSAudioRawFrame,
     TTSSpeakFrame,
     TTSStartedFrame,
@@ -46,6 +47,12 @@ class Voice:
         for frame in frames:
             # Into the output: through the pipeline, the voice would speak the text once more.
             await self._pipeline.output.queue_frame(frame)
+
+    async def press(self, digits: str) -> None:
+        """Send keypad tones in the sound itself: a Twilio stream takes no other (pipecat 1.14)."""
+        frame = OutputDTMFFrame.from_string(digits)
+        frame.interruptible = False
+        await self._pipeline.worker.queue_frame(frame)
 
     async def let_model_speak(self) -> None:
         """Have the model answer what stands in the context."""

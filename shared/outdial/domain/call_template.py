@@ -66,6 +66,58 @@ class Amd:
 
 
 @dataclass(frozen=True)
+class HttpRequest:
+    """A request to a system of the operator's own. `{{name}}` is an argument or a variable.
+
+    A header may take a secret from the environment: `Bearer secret:NAME`. Without `body`, a method
+    that has one sends the arguments as JSON. `filler` is said when the answer takes its time.
+    """
+
+    url: str
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "GET"
+    headers: dict[str, str] = field(default_factory=dict)
+    body: dict[str, object] | None = None
+    timeout_seconds: float = 5.0
+    filler: str = ""
+
+
+@dataclass(frozen=True)
+class HttpAnswer:
+    """What is kept of an answer: `fields` by dotted paths (empty: all of it), and how much."""
+
+    fields: dict[str, str] = field(default_factory=dict)
+    max_length: int = 2000
+
+
+@dataclass(frozen=True)
+class HttpTool:
+    """A tool of the template's own; `parameters` is JSON Schema."""
+
+    name: str
+    description: str
+    http: HttpRequest
+    parameters: dict[str, object] = field(
+        default_factory=lambda: {"type": "object", "properties": {}}
+    )
+    answer: HttpAnswer = field(default_factory=HttpAnswer)
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """Who is dialed when the person asks for a human; no `number`, no transfer.
+
+    `whisper` is told to the human before they meet, `fallback` to the person if nobody answers.
+    Without `caller_id` the human sees the number that the call was made from.
+    """
+
+    number: str = ""
+    caller_id: str = ""
+    whisper: str = ""
+    timeout_seconds: int = 30
+    fallback: str = "I'm sorry, nobody is free right now. Somebody will call you back. Goodbye."
+
+
+@dataclass(frozen=True)
 class Voice:
     """Which models hear, think and speak."""
 
@@ -176,8 +228,9 @@ class CallTemplate:
     slug: str
     agent: Agent
     language: str = "en-US"
-    tools: tuple[ToolName, ...] = DEFAULT_TOOLS
+    tools: tuple[ToolName | HttpTool, ...] = DEFAULT_TOOLS
     outcome_schema: dict[str, object] = field(default_factory=lambda: {"type": "object"})
+    transfer: Transfer = field(default_factory=Transfer)
     voicemail: Voicemail = field(default_factory=Voicemail)
     amd: Amd = field(default_factory=Amd)
     voice: Voice = field(default_factory=Voice)

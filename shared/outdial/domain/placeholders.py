@@ -5,9 +5,9 @@ variables a lead must bring: what is accepted can be said.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-from outdial.domain.call_template import CallTemplate
+from outdial.domain.call_template import CallTemplate, HttpRequest, HttpTool
 
 PLACEHOLDER = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 
@@ -53,12 +53,49 @@ def texts_of(template: CallTemplate) -> dict[str, str]:
         **prompts,
         "agent.idle.goodbye": agent.idle.goodbye,
         "voicemail.script": template.voicemail.script,
+        "transfer.whisper": template.transfer.whisper,
+        "transfer.fallback": template.transfer.fallback,
+    }
+
+
+def request_texts(request: HttpRequest) -> dict[str, str]:
+    """Every text of a request in which arguments and variables are filled, by its path."""
+    body = request.body if request.body is not None else {}
+    return {
+        "url": request.url,
+        **{f"headers.{name}": value for name, value in request.headers.items()},
+        **dict(_texts_in(body, "body")),
+        "filler": request.filler,
     }
 
 
 def variables_of(template: CallTemplate) -> frozenset[str]:
     """The variables that a lead of this template must bring."""
-    return frozenset().union(*(names_in(text) for text in texts_of(template).values()))
+    spoken = [names_in(text) for text in texts_of(template).values()]
+    sent = [_variables_of_tool(tool) for tool in template.tools if isinstance(tool, HttpTool)]
+    return frozenset().union(*spoken, *sent)
+
+
+def arguments_of(tool: HttpTool) -> frozenset[str]:
+    """The arguments that a tool is called with: they come before variables of the same name."""
+    properties = tool.parameters.get("properties")
+    return frozenset(properties) if isinstance(properties, Mapping) else frozenset()
+
+
+def _variables_of_tool(tool: HttpTool) -> frozenset[str]:
+    texts = request_texts(tool.http).values()
+    return frozenset().union(*(names_in(text) for text in texts)) - arguments_of(tool)
+
+
+def _texts_in(value: object, path: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _texts_in(item, f"{path}.{key}")
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from _texts_in(item, f"{path}.{number}")
 
 
 def _spoken(value: object) -> str:

@@ -5,26 +5,25 @@ from collections.abc import Iterator
 from datetime import date, time
 from itertools import chain
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError
-
 from outdial.domain.call_outcome import Outcome
 from outdial.domain.call_template import CallTemplate, Hours, Retry
 from outdial.domain.errors import FieldProblem
 from outdial.domain.holidays import CALENDARS
 from outdial.domain.jurisdictions import JURISDICTIONS
 from outdial.domain.placeholders import malformed_in, texts_of
+from outdial.operations.check_schema import schema_problems
+from outdial.operations.check_tools import tool_problems
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*|multi")
 _WINDOW = re.compile(r"(\d\d):(\d\d)-(\d\d):(\d\d)")
-_MAX_PROMPT, _MAX_SPOKEN, _MAX_SCHEMA_DEPTH = 20_000, 2_000, 20
+_MAX_PROMPT, _MAX_SPOKEN = 20_000, 2_000
 
 
 def problems_of(template: CallTemplate) -> list[FieldProblem]:
     """Everything that does not hold, each with its path."""
-    parts = (_texts, _numbers, _choices, _schema)
+    parts = (_texts, _numbers, _choices, _schema, tool_problems)
     return list(chain.from_iterable(part(template) for part in parts))
 
 
@@ -53,6 +52,7 @@ def _numbers(t: CallTemplate) -> Iterator[FieldProblem]:
     ranges: list[tuple[str, float | None, float, float]] = [
         ("agent.max_minutes", t.agent.max_minutes, 0.1, 120),
         ("agent.idle.seconds", t.agent.idle.seconds, 1, 60),
+        ("transfer.timeout_seconds", t.transfer.timeout_seconds, 5, 600),  # what Twilio takes
         ("amd.timeout_seconds", t.amd.timeout_seconds, 3, 59),  # what Twilio takes
         ("turns.vad_threshold", t.turns.vad_threshold, 0.05, 0.95),
         ("turns.start_ms", t.turns.start_ms, 0, 2000),
@@ -76,8 +76,6 @@ def _numbers(t: CallTemplate) -> Iterator[FieldProblem]:
 
 
 def _choices(t: CallTemplate) -> Iterator[FieldProblem]:
-    if len(set(t.tools)) != len(t.tools):
-        yield FieldProblem("tools", "names a tool twice")
     yield from _retry(t.retry)
     yield from hours_problems(t.hours)
 
@@ -137,35 +135,4 @@ def _is_window(window: str) -> bool:
 
 
 def _schema(t: CallTemplate) -> Iterator[FieldProblem]:
-    schema = t.outcome_schema
-    try:
-        if _depth(schema) > _MAX_SCHEMA_DEPTH:
-            yield FieldProblem("outcome_schema", f"is nested over {_MAX_SCHEMA_DEPTH} levels deep")
-            return
-        Draft202012Validator.check_schema(schema)
-    except SchemaError as error:
-        path = ".".join(("outcome_schema", *(str(part) for part in error.absolute_path)))
-        yield FieldProblem(path, f"is not JSON Schema: {error.message[:200]}")
-        return
-    if schema.get("type") != "object":
-        yield FieldProblem("outcome_schema.type", "must be object: the agent records named fields")
-    if any(not ref.startswith("#") for ref in _references(schema)):
-        yield FieldProblem("outcome_schema", "must not refer to another document with $ref")
-
-
-def _depth(value: object) -> int:
-    inner = _inner(value)
-    return 1 + max((_depth(item) for item in inner), default=0)
-
-
-def _references(value: object) -> Iterator[str]:
-    if isinstance(value, dict) and isinstance(value.get("$ref"), str):
-        yield value["$ref"]
-    for item in _inner(value):
-        yield from _references(item)
-
-
-def _inner(value: object) -> list[object]:
-    if isinstance(value, dict):
-        return list(value.values())
-    return list(value) if isinstance(value, list) else []
+    yield from schema_problems("outcome_schema", t.outcome_schema)

@@ -27,9 +27,10 @@ from outdial.operations.conversation_record import (
 from outdial.operations.runtime import Runtime
 from outdial.operations.suppress_number import suppress
 from outdial.operations.tool_arguments import (
+    SUPPORTED,
     ToolDefinition,
+    arguments_problem,
     callback_time,
-    outcome_problem,
     tool_definitions,
     zone_of,
 )
@@ -42,7 +43,7 @@ HUNG_UP = (
     "\n\nThe person has hung up: nothing that you write is heard any more. Call the tools for "
     "what still has to be done or recorded because of what they said, and only those."
 )
-NOT_WITHOUT_A_VOICE = frozenset({"end_call", "transfer_to_human"})
+NOT_WITHOUT_A_VOICE = frozenset({"end_call", "transfer_to_human", "send_digits"})
 
 _ROUNDS = 4
 _OURS = "last-words"  # call ids of this pass begin so
@@ -84,8 +85,8 @@ async def _read(runtime: Runtime, attempt_id: uuid.UUID) -> _Unheard | None:
     brief = await open_conversation(runtime, attempt_id, attempt.stream_no)
     if brief is None:  # somebody had decided already that nothing more is to be said
         return None
-    offered = [name for name in brief.template.tools if name not in NOT_WITHOUT_A_VOICE]
-    tools = tool_definitions(offered, brief.template.outcome_schema)
+    run_here = SUPPORTED - NOT_WITHOUT_A_VOICE  # tools of the template's own run in a call only
+    tools = [tool for tool in tool_definitions(brief.template) if tool.name in run_here]
     return _Unheard(brief, _messages(brief, turns, calls), tools) if tools else None
 
 
@@ -198,7 +199,7 @@ def _read_arguments(
 ) -> dict[str, Any]:
     """What is understood of them, or what is wrong with them."""
     if name == "record_outcome":
-        problem = outcome_problem(arguments, brief.template.outcome_schema)
+        problem = arguments_problem(arguments, brief.template.outcome_schema)
         return {"error": f"not recorded: {problem}"} if problem else {}
     if name == "schedule_callback":
         furthest = brief.template.retry.max_callback_days

@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from outdial.domain.call_template import CallTemplate
+from outdial.domain.call_template import CallTemplate, HttpTool
 from outdial.domain.errors import FieldProblem, InvalidInput
 from outdial.operations.check_template import problems_of
 from outdial.operations.check_text import unstorable
@@ -26,7 +26,6 @@ from outdial.operations.check_text import unstorable
 MAX_BYTES = 256 * 1024
 NOT_YET = {
     "lookup": "a pre-call lookup",
-    "transfer": "a transfer to a human",
     "webhooks": "outgoing webhooks",
     "inbound": "inbound calls",
     "debug_log": "a debug log",
@@ -93,7 +92,7 @@ def parse_template(value: object) -> CallTemplate:
     try:
         template = _ADAPTER.validate_python(value)
     except ValidationError as error:
-        problems += _shape_problems(error, {p.field for p in problems})
+        problems += _shape_problems(value, error, {p.field for p in problems})
         raise InvalidInput("The template has problems.", tuple(problems)) from None
     problems += problems_of(template)
     if problems:
@@ -146,16 +145,13 @@ def _unknown_keys(value: Mapping[Any, Any], kind: Any, path: str) -> Iterator[Fi
         elif is_dataclass(types[key]) and isinstance(item, Mapping):
             yield from _unknown_keys(item, types[key], f"{at}.")
         elif at == "tools" and isinstance(item, list):
-            yield from _foreign_tools(item)
+            yield from _unknown_keys_of_tools(item)
 
 
-def _foreign_tools(tools: list[object]) -> Iterator[FieldProblem]:
+def _unknown_keys_of_tools(tools: list[object]) -> Iterator[FieldProblem]:
     for number, tool in enumerate(tools):
         if isinstance(tool, Mapping):
-            yield FieldProblem(
-                f"tools.{number}",
-                "tools of your own (HTTP) are not supported in this version: name built-in ones",
-            )
+            yield from _unknown_keys(tool, HttpTool, f"tools.{number}.")
 
 
 def _unknown(key: str, known: tuple[str, ...], path: str) -> str:
@@ -196,11 +192,23 @@ def _unstorable(value: object, path: str) -> Iterator[FieldProblem]:
         yield FieldProblem(path.rstrip("."), "must be plain text, a number, a list or a mapping")
 
 
-def _shape_problems(error: ValidationError, told: set[str]) -> Iterator[FieldProblem]:
+def _shape_problems(
+    value: Mapping[Any, Any], error: ValidationError, told: set[str]
+) -> Iterator[FieldProblem]:
     for item in error.errors(include_url=False, include_context=False):
-        path = ".".join(str(part) for part in item["loc"])
+        place = item["loc"]
+        if place[:1] == ("tools",) and len(place) > 2:  # a name or a tool of the template's own
+            if (place[2] == HttpTool.__name__) != isinstance(_tool(value, place[1]), Mapping):
+                continue
+            place = (*place[:2], *place[3:])
+        path = ".".join(str(part) for part in place)
         if path not in told:
             yield FieldProblem(path, _plain_words(item["type"], item["msg"]))
+
+
+def _tool(value: Mapping[Any, Any], number: int | str) -> object:
+    tools = value.get("tools")
+    return tools[number] if isinstance(tools, list) and isinstance(number, int) else None
 
 
 def _plain_words(kind: str, message: str) -> str:

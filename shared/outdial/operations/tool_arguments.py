@@ -3,13 +3,18 @@
 Used by the pod while a person talks, and by the worker that hears what nobody answered.
 """
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import jsonschema
+
+from outdial.domain.call_template import CallTemplate, HttpTool
+
+DIGITS = re.compile(r"^[0-9*#]{1,32}$")
 
 _GOODBYE: dict[str, Any] = {
     "goodbye": {
@@ -30,6 +35,10 @@ _DESCRIPTIONS: dict[str, str] = {
     "wrong_person": "Somebody else than the person you want to reach answered, and cannot put "
     "them on. The call ends.",
     "voicemail_reached": "An answering machine or mailbox answered, not a person.",
+    "transfer_to_human": "The person wants to talk to a human, or needs one. They are put through "
+    "to a colleague, and you leave the call.",
+    "send_digits": "Press keys on the telephone's keypad, for an automated menu (\"press 1 for "
+    '...") that answered instead of a person. Never for a person.',
 }
 
 _PROPERTIES: dict[str, dict[str, Any]] = {
@@ -37,6 +46,17 @@ _PROPERTIES: dict[str, dict[str, Any]] = {
     "opt_out": _GOODBYE,
     "wrong_person": _GOODBYE,
     "voicemail_reached": {},
+    "transfer_to_human": {
+        "reason": {"type": "string", "description": "What it is about, in one sentence."},
+        **_GOODBYE,
+    },
+    "send_digits": {
+        "digits": {
+            "type": "string",
+            "pattern": DIGITS.pattern,
+            "description": "Keys in order: 0-9, * and #.",
+        }
+    },
     "schedule_callback": {
         "at": {
             "type": "string",
@@ -53,7 +73,7 @@ _PROPERTIES: dict[str, dict[str, Any]] = {
 }
 
 SUPPORTED: frozenset[str] = frozenset(_DESCRIPTIONS)
-"""Tools that can be run."""
+"""Built-in tools that can be run."""
 
 
 @dataclass(frozen=True)
@@ -66,27 +86,14 @@ class ToolDefinition:
     required: list[str]
 
 
-def tool_definitions(
-    names: Iterable[str], outcome_schema: Mapping[str, object]
-) -> list[ToolDefinition]:
-    """The tools of a call; names that nobody can run are left out."""
-    return [
-        ToolDefinition(
-            name,
-            _DESCRIPTIONS[name],
-            _properties(name, outcome_schema),
-            _required(name, outcome_schema),
-        )
-        for name in names
-        if name in SUPPORTED
-    ]
+def tool_definitions(template: CallTemplate) -> list[ToolDefinition]:
+    """The tools of a call; those that nobody can run are left out."""
+    return [_definition(tool, template) for tool in template.tools if _can_run(tool, template)]
 
 
-def outcome_problem(
-    arguments: Mapping[str, object], outcome_schema: Mapping[str, object]
-) -> str | None:
-    """Why these arguments are no result of the template's schema; None if they are one."""
-    validator = jsonschema.Draft202012Validator(dict(outcome_schema))
+def arguments_problem(arguments: Mapping[str, object], schema: Mapping[str, object]) -> str | None:
+    """Why these arguments do not fit a JSON Schema (a template's result, a tool's parameters)."""
+    validator = jsonschema.Draft202012Validator(dict(schema))
     error = jsonschema.exceptions.best_match(validator.iter_errors(dict(arguments)))
     if error is None:
         return None
@@ -130,13 +137,25 @@ def zone_of(timezone: str | None) -> ZoneInfo:
         return ZoneInfo("UTC")
 
 
-def _properties(name: str, outcome_schema: Mapping[str, object]) -> dict[str, Any]:
-    if name != "record_outcome":
-        return _PROPERTIES[name]
-    properties = outcome_schema.get("properties")
-    return dict(properties) if isinstance(properties, Mapping) else {}
+def _can_run(tool: str | HttpTool, template: CallTemplate) -> bool:
+    """A version stored before transfers may name one without saying to whom."""
+    if tool == "transfer_to_human":
+        return bool(template.transfer.number)
+    return isinstance(tool, HttpTool) or tool in SUPPORTED
 
 
-def _required(name: str, outcome_schema: Mapping[str, object]) -> list[str]:
-    required = outcome_schema.get("required") if name == "record_outcome" else None
-    return [str(key) for key in required] if isinstance(required, list) else []
+def _definition(tool: str | HttpTool, template: CallTemplate) -> ToolDefinition:
+    if isinstance(tool, HttpTool):
+        name, description, schema = tool.name, tool.description, tool.parameters
+    elif tool == "record_outcome":
+        name, description, schema = tool, _DESCRIPTIONS[tool], template.outcome_schema
+    else:
+        required = ["digits"] if tool == "send_digits" else []
+        return ToolDefinition(tool, _DESCRIPTIONS[tool], _PROPERTIES[tool], required)
+    properties, required_keys = schema.get("properties"), schema.get("required")
+    return ToolDefinition(
+        name,
+        description,
+        dict(properties) if isinstance(properties, Mapping) else {},
+        [str(key) for key in required_keys] if isinstance(required_keys, list) else [],
+    )

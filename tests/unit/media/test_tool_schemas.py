@@ -4,8 +4,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from outdial.domain.call_template import DEFAULT_TOOLS
-from outdial.operations.tool_arguments import callback_time, outcome_problem, zone_of
+from outdial.domain.call_template import (
+    DEFAULT_TOOLS,
+    Agent,
+    CallTemplate,
+    HttpRequest,
+    HttpTool,
+    Transfer,
+)
+from outdial.operations.tool_arguments import arguments_problem, callback_time, zone_of
 from outdial_media.tool_schemas import tool_schemas
 
 pytestmark = pytest.mark.unit
@@ -19,26 +26,44 @@ SCHEMA: dict[str, object] = {
 }
 
 
+def template(*tools: Any, **more: Any) -> CallTemplate:
+    agent = Agent(name="A", greeting="Hi", prompt="P")
+    return CallTemplate(slug="t", agent=agent, tools=tools, outcome_schema=SCHEMA, **more)
+
+
 def test_every_default_tool_is_offered_in_its_order() -> None:
-    assert [schema.name for schema in tool_schemas(DEFAULT_TOOLS, SCHEMA)] == list(DEFAULT_TOOLS)
+    offered = [schema.name for schema in tool_schemas(template(*DEFAULT_TOOLS))]
+    assert offered == list(DEFAULT_TOOLS)
 
 
 def test_the_result_is_asked_for_as_the_template_defines_it() -> None:
-    (schema,) = tool_schemas(["record_outcome"], SCHEMA)
+    (schema,) = tool_schemas(template("record_outcome"))
     assert schema.properties == SCHEMA["properties"]
     assert schema.required == ["status"]
 
 
-def test_tools_of_later_versions_are_not_offered() -> None:
-    assert tool_schemas(["send_digits", "transfer_to_human"], SCHEMA) == []
+def test_a_tool_of_the_templates_own_is_offered_as_it_is_described() -> None:
+    tool = HttpTool("look", "Look it up.", HttpRequest("https://x.test/"), parameters=SCHEMA)
+    (schema,) = tool_schemas(template(tool))
+    assert (schema.name, schema.description) == ("look", "Look it up.")
+    assert (schema.properties, schema.required) == (SCHEMA["properties"], ["status"])
+
+
+def test_nobody_is_offered_a_transfer_to_nowhere() -> None:
+    tools = ("send_digits", "transfer_to_human")
+    assert [s.name for s in tool_schemas(template(*tools))] == ["send_digits"]
+    somewhere = template(*tools, transfer=Transfer(number="+12125550100"))
+    assert [s.name for s in tool_schemas(somewhere)] == list(tools)
 
 
 def test_a_result_is_checked_against_the_schema() -> None:
-    assert outcome_problem({"status": "yes"}, SCHEMA) is None
-    assert "status" in str(outcome_problem({}, SCHEMA))
-    assert "maybe" in str(outcome_problem({"status": "maybe"}, SCHEMA))
-    assert outcome_problem({"status": "yes", "n": "1"}, SCHEMA) == "n: '1' is not of type 'integer'"
-    assert outcome_problem({"status": "yes", "other": 1}, SCHEMA) is not None
+    assert arguments_problem({"status": "yes"}, SCHEMA) is None
+    assert "status" in str(arguments_problem({}, SCHEMA))
+    assert "maybe" in str(arguments_problem({"status": "maybe"}, SCHEMA))
+    assert (
+        arguments_problem({"status": "yes", "n": "1"}, SCHEMA) == "n: '1' is not of type 'integer'"
+    )
+    assert arguments_problem({"status": "yes", "other": 1}, SCHEMA) is not None
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import uuid
 from typing import Any
 
 import pytest
-from outdial.domain.call_template import Agent, CallTemplate
+from outdial.domain.call_template import Agent, CallTemplate, Transfer
 from outdial.operations.conversation_record import ConversationBrief
 from outdial_media import tools as module
 from outdial_media.phrases import phrases_for
@@ -23,6 +23,10 @@ class _Call:
         self.spoke = False
         self.endings: list[tuple[str | None, str]] = []
         self.machines = 0
+        self.said: list[str] = []
+        self.pressed: list[str] = []
+        self.transfers: list[str | None] = []
+        self.may_transfer = True
 
     def said_since_person(self) -> bool:
         return self.spoke
@@ -30,8 +34,18 @@ class _Call:
     def end_with(self, farewell: str | None, reason: str) -> None:
         self.endings.append((farewell, reason))
 
+    async def say(self, text: str) -> None:
+        self.said.append(text)
+
+    async def press(self, digits: str) -> None:
+        self.pressed.append(digits)
+
     async def reach_machine(self) -> None:
         self.machines += 1
+
+    async def put_through(self, announcement: str | None) -> bool:
+        self.transfers.append(announcement)
+        return self.may_transfer
 
 
 class _Stores:
@@ -81,13 +95,16 @@ def call() -> _Call:
     return _Call()
 
 
+def tools_of(call: _Call, stream_no: int = 1, **template: Any) -> Tools:
+    agent = Agent(name="A", greeting="Hi", prompt="P")
+    made = CallTemplate(slug="t", agent=agent, outcome_schema=dict(SCHEMA), **template)
+    brief = ConversationBrief(uuid.UUID(int=1), stream_no, "+12025550100", made)
+    return Tools(None, brief, call, None)  # type: ignore[arg-type]
+
+
 @pytest.fixture
 def tools(call: _Call) -> Tools:
-    template = CallTemplate(
-        slug="t", agent=Agent(name="A", greeting="Hi", prompt="P"), outcome_schema=dict(SCHEMA)
-    )
-    brief = ConversationBrief(uuid.UUID(int=1), 1, "+12025550100", template)
-    return Tools(None, brief, call)  # type: ignore[arg-type]
+    return tools_of(call)
 
 
 async def test_a_call_is_written_before_it_runs_and_told_after(
@@ -195,6 +212,56 @@ async def test_calls_that_share_an_id_are_still_two(tools: Tools, stores: _Store
     await tools.run("record_outcome", {"ok": False}, "c1")
     ids = [value[0] for what, value in stores.written if what == "begin"]
     assert ids == ["c1", "c1#2"]
+
+
+async def test_a_stream_after_a_lost_one_writes_calls_of_its_own(
+    call: _Call, stores: _Stores
+) -> None:
+    await tools_of(call, stream_no=2).run("record_outcome", {"ok": True}, "c1")
+    assert [value[0] for what, value in stores.written if what == "begin"] == ["2:c1"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "spoke", "said"),
+    [
+        ({}, False, PHRASES.transfer),
+        ({}, True, None),
+        ({"goodbye": "I'll put you through."}, True, "I'll put you through."),
+    ],
+)
+async def test_a_human_takes_over_with_a_word_before(
+    call: _Call, stores: _Stores, arguments: dict[str, Any], spoke: bool, said: str | None
+) -> None:
+    call.spoke = spoke
+    transfer = Transfer(number="+12125550100")
+    tools = tools_of(call, tools=("transfer_to_human",), transfer=transfer)
+    result = await tools.run("transfer_to_human", arguments, "c1")
+    assert (call.transfers, result.run_model) == ([said], False)
+
+
+async def test_a_transfer_that_came_too_late_is_told_to_the_model(
+    call: _Call, stores: _Stores
+) -> None:
+    call.may_transfer = False
+    transfer = Transfer(number="+12125550100")
+    tools = tools_of(call, tools=("transfer_to_human",), transfer=transfer)
+    result = await tools.run("transfer_to_human", {}, "c1")
+    assert "error" in result.answer
+    assert result.run_model
+    assert "tool_called" not in stores.steps
+
+
+@pytest.mark.parametrize(
+    ("digits", "pressed"),
+    [("1", ["1"]), ("12#*0", ["12#*0"]), ("one", []), ("", []), ("1" * 33, []), ("1\n", [])],
+)
+async def test_keys_are_pressed_or_refused(
+    call: _Call, stores: _Stores, digits: str, pressed: list[str]
+) -> None:
+    tools = tools_of(call, tools=("send_digits",))
+    result = await tools.run("send_digits", {"digits": digits}, "c1")
+    assert call.pressed == pressed
+    assert result.run_model is (not pressed)
 
 
 async def test_an_interruption_does_not_undo_what_was_asked_for(
