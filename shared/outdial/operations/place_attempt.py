@@ -189,7 +189,8 @@ async def _candidate(runtime: Runtime, session: AsyncSession, locked: Locked) ->
     if lead is None or attempt.campaign_id is None:
         return None
     template = await templates.get(session, attempt.template_id)
-    campaign = await campaigns.get(session, attempt.campaign_id)
+    # Shared: whoever pauses or cancels it, or closes its hours, waits for us, or we see it.
+    campaign = await campaigns.share(session, attempt.campaign_id)
     contacts = (await leads.contacts_of(session, [lead.id])).get(lead.id, [])
     contact = next((one for one in contacts if one.id == attempt.contact_id), None)
     if template is None or contact is None or campaign is None:

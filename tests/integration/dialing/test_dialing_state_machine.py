@@ -50,9 +50,9 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(3600)]
 
 EXAMPLES = int(os.environ.get("OUTDIAL_STATE_EXAMPLES", "20"))
 STEPS = 40
-PHONES = ("+12125550171", "+12125550172", "+12125550173")
+PHONES = tuple(f"+121255501{n}" for n in range(71, 76))
 PER_DAY, LIVE_IN_CAMPAIGN, LIVE_IN_ALL = 4, 2, 3
-HELD_OPEN = 0.1
+HELD_OPEN = 0.15
 """Seconds for which a commit waits for what happens meanwhile, which may itself wait for a lock."""
 
 # What is wrong in the tables. Each answers the rows that break a promise.
@@ -254,10 +254,23 @@ class Deployment:
         await self.world.place(*queued, *queued)
 
     async def call(self, which: int, how: int) -> None:
-        """A whole turn of dispatcher and dialer, mostly well."""
-        await self.dial_one_now(which, how)
+        """A lead comes, and dispatcher and dialer take their turn."""
+        await self.add_lead(which, None, how % 2)
         await self.claim(which, how)
         await self.place_all(which, how)
+
+    async def add_lead(self, first: int, second: int | None, campaign: int) -> None:
+        phones = [PHONES[n % len(PHONES)] for n in (first, second) if n is not None]
+        lead = await self.world.add_lead(*phones, campaign=self.campaigns[campaign])
+        self.leads.insert(0, lead.id)
+
+    async def reopen(self) -> None:
+        """Every lever is put back."""
+        for which in range(len(PHONES)):
+            await self.allow(which, 0)
+        for which in range(2):
+            await self.resume(which, 0)
+        self.network.away = False
 
     async def answer(self, which: int, how: int) -> None:
         """Somebody picks up, and talks to a pod."""
@@ -467,6 +480,7 @@ RARELY = (
     "opt_out", "allow", "pause", "resume", "resume", "close_hours", "cancel", "cancel_one",
     "change_one", "lose_carrier",
 )  # fmt: skip
+LEVERS = st.sampled_from(["opt_out", "opt_out", "pause", "close_hours", "cancel"])
 OPS = st.builds(
     Op,
     st.one_of(st.sampled_from(OFTEN), st.sampled_from(OFTEN), st.sampled_from(RARELY)),
@@ -492,15 +506,13 @@ class DialingMachine(RuleBasedStateMachine):
 
         self.deployment.runner.run(run())
 
-    @rule(first=st.integers(0, 2), second=st.none() | st.integers(0, 2), campaign=st.integers(0, 1))
+    @rule(first=st.integers(0, 4), second=st.none() | st.integers(0, 4), campaign=st.integers(0, 1))
     def a_lead_is_added(self, first: int, second: int | None, campaign: int) -> None:
-        self._run(self._add(first, second, campaign))
+        self._run(self.deployment.add_lead(first, second, campaign))
 
-    async def _add(self, first: int, second: int | None, campaign: int) -> None:
-        deployment = self.deployment
-        phones = [PHONES[n] for n in (first, second) if n is not None]
-        lead = await deployment.world.add_lead(*phones, campaign=deployment.campaigns[campaign])
-        deployment.leads.insert(0, lead.id)
+    @rule()
+    def everything_is_reopened(self) -> None:
+        self._run(self.deployment.reopen())
 
     @rule(op=OPS)
     def alone(self, op: Op) -> None:
@@ -517,11 +529,23 @@ class DialingMachine(RuleBasedStateMachine):
     def before_it_commits(self, first: Op, nth: int, then: Op) -> None:
         self._run(self.deployment.hold_commit(first, nth, then))
 
+    @rule(lever=LEVERS, which=st.integers(0, 4))
+    def a_call_before_a_lever_commits(self, lever: str, which: int) -> None:
+        call = Op("call", which, which)
+        self._run(self.deployment.reopen())
+        self._run(self.deployment.hold_commit(Op(lever, which, 0), 0, call))
+
+    @rule(nth=st.integers(0, 2), lever=LEVERS, which=st.integers(0, 4))
+    def a_lever_before_a_call_commits(self, nth: int, lever: str, which: int) -> None:
+        call = Op("call", which, which)
+        self._run(self.deployment.reopen())
+        self._run(self.deployment.hold_commit(call, nth, Op(lever, which, 0)))
+
     @rule(op=OPS)
     def while_a_post_is_under_way(self, op: Op) -> None:
         self._run(self.deployment.during_post(op))
 
-    @rule(seconds=st.sampled_from([3, 16, 31, 61, 700]))
+    @rule(seconds=st.sampled_from([3, 16, 31, 61, 700, 90_000]))
     def time_passes(self, seconds: int) -> None:
         self._run(self.deployment.grow_older(seconds))
 
