@@ -1,0 +1,28 @@
+"""When the person's turn is over: what is added to pipecat 1.14's judgement."""
+
+from dataclasses import dataclass
+
+from pipecat.frames.frames import DataFrame, Frame
+from pipecat.turns.types import ProcessFrameResult
+from pipecat.turns.user_stop import TurnAnalyzerUserTurnStopStrategy
+
+
+@dataclass
+class AllHeardFrame(DataFrame):
+    """The recogniser has confirmed that its transcripts so far are all there is."""
+
+
+class PhoneTurnStop(TurnAnalyzerUserTurnStopStrategy):
+    """Ends a turn as soon as all of it was heard.
+
+    Deepgram's own endpointing often sends the last transcript before voice activity asks it to
+    finalize; its answer is then empty. pipecat 1.14 takes only an answer with words for the end of
+    them, and waits for a timeout that is made for the slowest: half a second in every reply.
+    """
+
+    async def process_frame(self, frame: Frame) -> ProcessFrameResult:
+        """Take the recogniser's word for it."""
+        if isinstance(frame, AllHeardFrame) and self._vad_stopped:
+            self._transcript_finalized = True
+            await self._maybe_trigger_user_turn_stopped()
+        return await super().process_frame(frame)
