@@ -2,7 +2,9 @@
 
 The answer route of a real gateway process (signature checked, both stores read, the event written
 afterwards) beside an empty FastAPI route, both at 200 requests/s, in turns within one run; then
-with each store away. A thousand pods are registered. Writes var/bench/router.json.
+with each store away. A thousand pods are registered, and each call is answered once. With two
+processors or more, both servers have one and everything else the others: a load generator that
+waits for its own server measures itself. Writes var/bench/router.json.
 """
 
 import asyncio
@@ -18,12 +20,14 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID, uuid4
 
 import uvicorn
+import uvloop
 from fastapi import FastAPI, Response
 from http_load import Answer, answers_at, load, quantile, request, until
 from outdial.domain.call_template import Agent, CallTemplate
@@ -44,6 +48,11 @@ PODS = 1000
 PER_SECOND = 200.0
 SECONDS = float(os.environ.get("OUTDIAL_BENCH_SECONDS", "8"))
 ROUNDS = 2
+WARM_UP = 400
+_CALLS = WARM_UP + ROUNDS * int(PER_SECOND * SECONDS)
+_ALL = os.sched_getaffinity(0)
+SERVERS = {max(_ALL)}
+OTHERS = _ALL - SERVERS or _ALL
 OUT = Path(__file__).parents[2] / "var/bench/router.json"
 TOKEN = "bench-auth-token"
 EMPTY = "<Response/>"
@@ -68,7 +77,8 @@ def main() -> int:
     if sys.argv[1:2] == ["--empty"]:
         uvicorn.run(_empty_app(), port=int(sys.argv[2]), log_config=None, access_log=False)
         return 0
-    result = asyncio.run(measure())
+    pin_to(OTHERS)  # the stores inherit it
+    result = uvloop.run(measure())
     OUT.parent.mkdir(parents=True, exist_ok=True)
     OUT.write_text(json.dumps(result, indent=2) + "\n")
     print(json.dumps(result, indent=2))
@@ -80,9 +90,9 @@ async def measure() -> dict[str, Any]:
     async with _world() as world:
         count = int(PER_SECOND * SECONDS)
         plain = [request("/empty", b"a=b", {})] * count
-        sample = (world.requests * (count // len(world.requests) + 1))[:count]
-        await load(world.empty, plain[:200], PER_SECOND)  # warm both up
-        await load(world.gateway, sample[:200], PER_SECOND)
+        fresh = iter(world.requests)  # each call is answered once
+        await load(world.empty, plain[:WARM_UP], PER_SECOND)
+        await load(world.gateway, list(islice(fresh, WARM_UP)), PER_SECOND)
         empty: list[Answer] = []
         voice: list[Answer] = []
         cpu = [0.0, 0.0]
@@ -90,11 +100,11 @@ async def measure() -> dict[str, Any]:
             before = _cpu_seconds(world.empty_pid), _cpu_seconds(world.gateway_pid)
             empty += await load(world.empty, plain, PER_SECOND)
             cpu[0] += _cpu_seconds(world.empty_pid) - before[0]
-            voice += await load(world.gateway, sample, PER_SECOND)
+            voice += await load(world.gateway, list(islice(fresh, count)), PER_SECOND)
             await asyncio.sleep(1)  # what is written after the answers is counted too
             cpu[1] += _cpu_seconds(world.gateway_pid) - before[1]
         reservations = await _reservations(world.settings)
-        away = sample[: count // 2]
+        away = world.requests[: count // 2]
         assert world.redis.child is not None
         os.kill(world.redis.child.pid, signal.SIGSTOP)
         frozen_redis = await load(world.gateway, away, PER_SECOND)
@@ -110,7 +120,7 @@ async def measure() -> dict[str, Any]:
     base, full = _figures(empty), _figures(voice)
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "cores": os.cpu_count(),
+        "cores": len(_ALL),
         "load_average_before": _LOAD_BEFORE,
         "pods": PODS,
         "requests_per_second": PER_SECOND,
@@ -204,11 +214,11 @@ def _settings(postgres: str, redis: str) -> Settings:
 
 
 async def _attempts(settings: Settings) -> list[bytes]:
-    """Signed requests of a thousand calls that are answered."""
+    """Signed requests of calls that are answered."""
     async with open_runtime(settings) as runtime:
         template = CallTemplate("bench", Agent("Ada", "Hello.", "Ask."))
         template_id = (await create_template(runtime, template)).id
-        rows = [_attempt(template_id, number) for number in range(1000)]
+        rows = [_attempt(template_id, number) for number in range(_CALLS)]
         for row in rows:  # as the dialer does while the phone rings
             slot = await reserve(runtime.redis, row.id, 3600)
             if isinstance(slot, Slot):
@@ -272,6 +282,7 @@ async def _child(base: Path, port: int, settings: Settings, *command: str) -> As
         process = await asyncio.create_subprocess_exec(
             sys.executable, *command, env=env, cwd=base, stdout=log, stderr=log
         )
+    pin_to(SERVERS, process.pid)
     try:
         yield process.pid
     finally:
@@ -290,6 +301,11 @@ def _empty_app() -> FastAPI:
 
     app.add_api_route("/empty", empty, methods=["GET", "POST"])
     return app
+
+
+def pin_to(cores: set[int], pid: int = 0) -> None:
+    """Have a process (ours: 0) run on these processors, and its later children too."""
+    os.sched_setaffinity(pid, cores)
 
 
 def _cpu_seconds(pid: int) -> float:

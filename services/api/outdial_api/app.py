@@ -1,6 +1,7 @@
 """The gateway: REST for people and programs, and the routes that Twilio asks."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
@@ -8,8 +9,8 @@ from importlib.metadata import version
 import structlog
 from fastapi import FastAPI
 from outdial.operations.create_template import prepare_deployment
+from outdial.operations.gateway import open_gateway
 from outdial.operations.runtime import Runtime, open_runtime
-from outdial.routing.router import watching_pods
 from outdial.settings import Settings
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -33,7 +34,7 @@ from outdial_api.routes import (
     twilio_voice,
 )
 from outdial_api.routing_metrics import fleet_metrics
-from outdial_api.writing import Writing
+from outdial_api.writing import writing_facts
 
 _log = structlog.get_logger(__name__)
 
@@ -72,13 +73,15 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with (
             open_runtime(settings) as runtime,
-            watching_pods(runtime.redis, settings) as pods,
+            open_gateway(runtime) as gateway,
+            writing_facts(runtime) as writing,
             _prepared(runtime),
         ):
             app.state.runtime = runtime
-            app.state.pods = pods
-            app.state.writing = Writing()
-            with fleet_metrics(pods):
+            app.state.gateway = gateway
+            app.state.writing = writing
+            with fleet_metrics(gateway.router):
+                gc.freeze()  # what was made at the start lives on: collections need not look at it
                 yield
 
     app = FastAPI(

@@ -32,6 +32,9 @@ ANSWER_SECONDS = Histogram(
     ["route"],
     buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.3, 0.6, 1, 2, 5),
 )
+EVENTS_DROPPED = Counter(
+    "outdial_answer_events_dropped", "Facts about answers that Postgres was away too long to take"
+)
 ANSWERS_DEGRADED = Counter("outdial_answers_degraded", "Answers made without one of the stores")
 REASSIGNED = Counter(
     "outdial_calls_reassigned", "Calls that were answered on another pod than the one reserved"

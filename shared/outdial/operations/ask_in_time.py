@@ -5,6 +5,7 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import psycopg
 from redis.exceptions import RedisError
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -15,6 +16,8 @@ STORE_ERRORS = (
     OperationalError,
     InterfaceError,
     PoolTimeout,
+    psycopg.OperationalError,  # from connections that are not SQLAlchemy's
+    psycopg.InterfaceError,
     RedisError,
     OSError,
     TimeoutError,

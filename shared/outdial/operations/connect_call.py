@@ -4,8 +4,7 @@ import time
 from uuid import UUID
 
 from outdial.domain.call_template import Pods
-from outdial.operations.ask_in_time import ask_in_time
-from outdial.operations.runtime import Runtime
+from outdial.operations.gateway import Gateway
 from outdial.routing.router import Router
 from outdial.routing.slot_reservation import NoRoom, Slot, reserve
 from outdial.routing.stream_token import LIFETIME_SECONDS, StreamClaims, sign
@@ -58,8 +57,7 @@ def hold_or_goodbye(settings: Settings, attempt_id: UUID, hint: AnswerHint) -> s
 
 
 async def slot_for(
-    runtime: Runtime,
-    router: Router,
+    gateway: Gateway,
     attempt_id: UUID,
     hint: AnswerHint,
     wanted: Pods,
@@ -67,16 +65,20 @@ async def slot_for(
     avoid: tuple[str, str] | None = None,
 ) -> tuple[Slot | None, bool]:
     """The slot that this call goes to (None: no room), and whether Redis could not say it."""
-    settings = runtime.settings
-    # Until the pod's own heartbeat takes over; a slot that is not used is soon free again.
-    lease = settings.live_slot_lease_seconds + settings.pod_out_after_seconds
-    asking = reserve(runtime.redis, attempt_id, lease, avoid=avoid, wanted=wanted)
-    found = await ask_in_time(settings.store_patience_seconds, asking)
+    runtime, lease = gateway.runtime, answer_lease(gateway.runtime.settings)
+    found = await gateway.redis.ask(
+        lambda: reserve(runtime.redis, attempt_id, lease, avoid=avoid, wanted=wanted)
+    )
     if isinstance(found, Slot):
         return found, False
     if isinstance(found, NoRoom):
         return None, False
-    return slot_without_redis(router, hint, wanted, avoid), True
+    return slot_without_redis(gateway.router, hint, wanted, avoid), True
+
+
+def answer_lease(settings: Settings) -> float:
+    """Seconds until the pod's own heartbeat takes over; a slot that is not used is soon free."""
+    return settings.live_slot_lease_seconds + settings.pod_out_after_seconds
 
 
 def slot_without_redis(

@@ -17,11 +17,11 @@ from outdial.observability.metrics import MOVED
 from outdial.operations.ask_in_time import Away, ask_in_time
 from outdial.operations.connect_call import GOODBYE, connect, hold_or_goodbye, slot_for
 from outdial.operations.conversation_record import open_conversation
+from outdial.operations.gateway import Gateway
 from outdial.operations.route_answered_call import Answered, may_connect, read_attempt
 from outdial.operations.runtime import Runtime
 from outdial.operations.wanted_pods import wanted_pods
 from outdial.operations.zombie_calls import is_zombie
-from outdial.routing.router import Router
 from outdial.routing.slot_reservation import Slot
 from outdial.storage import attempts, call_events
 from outdial.storage.tables import Attempt
@@ -44,18 +44,19 @@ class StreamEnded:
     call_status: str
 
 
-async def handle_stream_ended(runtime: Runtime, router: Router, ended: StreamEnded) -> Answered:
+async def handle_stream_ended(gateway: Gateway, ended: StreamEnded) -> Answered:
     """The TwiML that the call executes next."""
     if ended.call_status != "in-progress":
         return _say(ended, twiml.empty())
-    found = await ask_in_time(PATIENCE_SECONDS, _next(runtime, router, ended))
+    found = await ask_in_time(PATIENCE_SECONDS, _next(gateway, ended))
     if isinstance(found, Away):
         _log.error("stream_ended_unread", attempt_id=str(ended.attempt_id), reason=found.reason)
         return _say(ended, twiml.say_goodbye(GOODBYE))
     return found
 
 
-async def _next(runtime: Runtime, router: Router, ended: StreamEnded) -> Answered:
+async def _next(gateway: Gateway, ended: StreamEnded) -> Answered:
+    runtime = gateway.runtime
     attempt = await read_attempt(runtime, ended.attempt_id)
     if attempt is None or not may_connect(attempt, ended.call_sid):
         zombie = is_zombie(attempt, ended.call_sid, ended.call_status)
@@ -63,27 +64,26 @@ async def _next(runtime: Runtime, router: Router, ended: StreamEnded) -> Answere
     if attempt.plan != Plan.CONVERSATION:
         return _say(ended, await _twiml_of_plan(runtime, attempt))
     if attempt.stream_no != ended.stream_no:
-        return await _connect_again(runtime, router, attempt, ended.call_sid)
+        return await _connect_again(gateway, attempt, ended.call_sid)
     if await _was_closed(runtime, attempt):
         return _say(ended, twiml.hangup())
-    return await _resume(runtime, router, attempt, ended)
+    return await _resume(gateway, attempt, ended)
 
 
-async def _resume(
-    runtime: Runtime, router: Router, attempt: Attempt, ended: StreamEnded
-) -> Answered:
+async def _resume(gateway: Gateway, attempt: Attempt, ended: StreamEnded) -> Answered:
     """Move the call to another pod, or say goodbye when it has been moved often enough.
 
     The slot is moved before the stream number: of two requests for one stream the one that loses
     the compare-and-set finds the same new slot, never the lost pod's.
     """
+    runtime = gateway.runtime
     if attempt.stream_no > runtime.settings.resumes:
         MOVED.labels("stream_lost", "given_up").inc()
         return _say(ended, await _give_up(runtime, attempt))
     hint = _hint(attempt)
     lost = (attempt.pod or "", attempt.boot_id or "")
     wanted = await _wanted(runtime, attempt)
-    slot, degraded = await slot_for(runtime, router, attempt.id, hint, wanted, avoid=lost)
+    slot, degraded = await slot_for(gateway, attempt.id, hint, wanted, avoid=lost)
     async with runtime.sessions.begin() as session:
         won = await attempts.next_stream(session, attempt.id, attempt.stream_no)
         if won and slot is not None:
@@ -99,13 +99,11 @@ async def _resume(
     return _connected(runtime, current, ended.call_sid, slot, degraded)
 
 
-async def _connect_again(
-    runtime: Runtime, router: Router, attempt: Attempt, call_sid: str
-) -> Answered:
+async def _connect_again(gateway: Gateway, attempt: Attempt, call_sid: str) -> Answered:
     """A request for a stream that is not the current one: the current one's TwiML once more."""
-    wanted = await _wanted(runtime, attempt)
-    slot, degraded = await slot_for(runtime, router, attempt.id, _hint(attempt), wanted)
-    return _connected(runtime, attempt, call_sid, slot, degraded)
+    wanted = await _wanted(gateway.runtime, attempt)
+    slot, degraded = await slot_for(gateway, attempt.id, _hint(attempt), wanted)
+    return _connected(gateway.runtime, attempt, call_sid, slot, degraded)
 
 
 def _connected(

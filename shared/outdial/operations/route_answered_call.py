@@ -5,29 +5,31 @@ the pods are enough to connect a call. Knowing a zombie or an opted-out attempt 
 it does not answer in time the call is connected, and the settler ends it.
 """
 
+import asyncio
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from uuid import UUID
 
 import structlog
 
 from outdial.domain.attempt_state import AttemptState, Plan
+from outdial.domain.call_events import Event
 from outdial.domain.call_template import Pods
-from outdial.domain.errors import NotFound
-from outdial.operations.ask_in_time import STORE_ERRORS, Away, ask_in_time
+from outdial.operations.ask_in_time import Away
 from outdial.operations.connect_call import (
+    answer_lease,
     connect,
     hold_or_goodbye,
     slot_for,
     slot_without_redis,
 )
-from outdial.operations.record_callback import record_event
+from outdial.operations.gateway import Gateway
 from outdial.operations.runtime import Runtime
-from outdial.operations.wanted_pods import wanted_pods, wanted_without_asking
-from outdial.operations.zombie_calls import end_zombie, is_zombie
-from outdial.routing.router import Router
-from outdial.routing.slot_reservation import Slot
+from outdial.operations.wanted_pods import known_pods, wanted_pods, wanted_without_asking
+from outdial.operations.zombie_calls import is_zombie
+from outdial.routing.slot_reservation import Slot, confirm
 from outdial.storage import attempts
+from outdial.storage.answered_calls import AnsweredCall
 from outdial.storage.tables import Attempt
 from outdial.telephony import twiml
 from outdial.telephony.callback_events import answered_event, held_event
@@ -52,64 +54,59 @@ class Answered:
 
 
 async def route_answered_call(
-    runtime: Runtime, router: Router, attempt_id: UUID, call_sid: str, hint: AnswerHint
+    gateway: Gateway, attempt_id: UUID, call_sid: str, hint: AnswerHint
 ) -> Answered:
-    """Decide from the database, the reservation, and without either from the URL."""
-    patience = runtime.settings.store_patience_seconds
-    read = await ask_in_time(patience, _read(runtime, attempt_id))
+    """Decide from the database and the reservation, without either from the URL.
+
+    Both are asked at once. Only a slot that the attempt holds is confirmed so early: another one is
+    reserved when it is known that the call may go on.
+    """
+    read, held = await asyncio.gather(_read(gateway, attempt_id), _held(gateway, attempt_id))
     if isinstance(read, Away):
         _log.warning("answered_without_database", attempt_id=str(attempt_id), reason=read.reason)
-        wanted = wanted_without_asking(hint.template_id)
-        slot, _ = await slot_for(runtime, router, attempt_id, hint, wanted)
-        return _answer(runtime, attempt_id, call_sid, 1, hint, slot, degraded=True)
+        slot, _ = await _slot(
+            gateway, attempt_id, hint, held, wanted_without_asking(hint.template_id)
+        )
+        return _answer(gateway.runtime, attempt_id, call_sid, 1, hint, slot, degraded=True)
     found, wanted = read
     if found is None or not may_connect(found, call_sid):
         zombie = is_zombie(found, call_sid, "in-progress")
         return Answered(twiml.hangup(), attempt_id, call_sid, zombie=zombie)
     hint = replace(hint, template_id=found.template_id, lead_id=found.lead_id)
-    slot, degraded = await slot_for(runtime, router, attempt_id, hint, wanted)
+    slot, degraded = await _slot(gateway, attempt_id, hint, held, wanted)
     answered = _answer(
-        runtime, attempt_id, call_sid, found.stream_no, hint, slot, degraded=degraded
+        gateway.runtime, attempt_id, call_sid, found.stream_no, hint, slot, degraded=degraded
     )
     named = slot is not None and (found.pod, found.boot_id) == (slot.pod_id, slot.boot_id)
     return replace(answered, as_prepared=named)
 
 
 def answer_without_stores(
-    runtime: Runtime, router: Router, attempt_id: UUID, call_sid: str, hint: AnswerHint
+    gateway: Gateway, attempt_id: UUID, call_sid: str, hint: AnswerHint
 ) -> Answered:
     """The same from the URL and the last view alone: for the fallback, when something is broken."""
-    slot = slot_without_redis(router, hint, wanted_without_asking(hint.template_id))
-    return _answer(runtime, attempt_id, call_sid, 1, hint, slot, degraded=True)
+    wanted = wanted_without_asking(hint.template_id)
+    slot = slot_without_redis(gateway.router, hint, wanted)
+    return _answer(gateway.runtime, attempt_id, call_sid, 1, hint, slot, degraded=True)
 
 
-async def after_answer(runtime: Runtime, answered: Answered) -> None:
-    """Write what was answered: the event, and the pod that the call went to."""
-    if answered.zombie:
-        await end_zombie(runtime, answered.attempt_id, answered.call_sid)
-        return
-    now = datetime.now(UTC)
-    sid, slot = answered.call_sid, answered.slot
-    try:
-        if slot is not None:
-            event = answered_event(sid, slot.pod_id, answered.stream_no, answered.degraded, now)
-            # The carrier's own callback says the same at the same moment, and wakes the settler.
-            await record_event(runtime, answered.attempt_id, event, in_time=False)
-            if not answered.as_prepared:
-                await _assign(runtime, answered, slot)
-        elif answered.holds is not None:
-            event = held_event(sid, answered.holds, now)
-            await record_event(runtime, answered.attempt_id, event)
-    except (NotFound, *STORE_ERRORS) as error:
-        _log.error("answer_not_written", attempt_id=str(answered.attempt_id), error=str(error))
-
-
-async def _assign(runtime: Runtime, answered: Answered, slot: Slot) -> None:
+async def assign_answered_pod(runtime: Runtime, answered: Answered) -> None:
     """Write the pod, unless the call has gone on to another stream since it was answered."""
+    slot = answered.slot
+    if slot is None or answered.as_prepared:
+        return
     async with runtime.sessions.begin() as session:
         attempt = await attempts.lock(session, answered.attempt_id)
         if attempt is not None and attempt.stream_no == answered.stream_no:
             await attempts.assign_pod(session, attempt.id, slot.pod_id, slot.boot_id)
+
+
+def event_of(answered: Answered, now: datetime) -> Event | None:
+    """What is to be written about an answer; None where the request itself says it all."""
+    sid, slot = answered.call_sid, answered.slot
+    if slot is not None:
+        return answered_event(sid, slot.pod_id, answered.stream_no, answered.degraded, now)
+    return None if answered.holds is None else held_event(sid, answered.holds, now)
 
 
 async def read_attempt(runtime: Runtime, attempt_id: UUID) -> Attempt | None:
@@ -118,14 +115,39 @@ async def read_attempt(runtime: Runtime, attempt_id: UUID) -> Attempt | None:
         return await attempts.get(session, attempt_id)
 
 
-async def _read(runtime: Runtime, attempt_id: UUID) -> tuple[Attempt | None, Pods]:
+async def _read(gateway: Gateway, attempt_id: UUID) -> tuple[AnsweredCall | None, Pods] | Away:
+    call = await gateway.postgres.ask(lambda: gateway.calls.read(attempt_id))
+    if call is None or isinstance(call, Away):
+        return call or (None, Pods())
+    known = known_pods(call.template_id)
+    if known is not None:
+        return call, known
+    wanted = await gateway.postgres.ask(lambda: _wanted(gateway.runtime, call.template_id))
+    return wanted if isinstance(wanted, Away) else (call, wanted)
+
+
+async def _wanted(runtime: Runtime, template_id: UUID) -> Pods:
     async with runtime.sessions() as session:
-        attempt = await attempts.get(session, attempt_id)
-        wanted = await wanted_pods(session, attempt.template_id) if attempt else Pods()
-    return attempt, wanted
+        return await wanted_pods(session, template_id)
 
 
-def may_connect(attempt: Attempt, call_sid: str) -> bool:
+async def _held(gateway: Gateway, attempt_id: UUID) -> Slot | Away | None:
+    runtime, lease = gateway.runtime, answer_lease(gateway.runtime.settings)
+    return await gateway.redis.ask(lambda: confirm(runtime.redis, attempt_id, lease))
+
+
+async def _slot(
+    gateway: Gateway, attempt_id: UUID, hint: AnswerHint, held: Slot | Away | None, wanted: Pods
+) -> tuple[Slot | None, bool]:
+    """The slot that it holds, else one reserved now; and whether Redis could not say it."""
+    if isinstance(held, Slot):
+        return held, False
+    if isinstance(held, Away):
+        return slot_without_redis(gateway.router, hint, wanted), True
+    return await slot_for(gateway, attempt_id, hint, wanted)
+
+
+def may_connect(attempt: Attempt | AnsweredCall, call_sid: str) -> bool:
     """Whether this call may be talked to: it is the attempt's own, and nobody has stopped it."""
     return (
         not is_zombie(attempt, call_sid, "in-progress")

@@ -25,6 +25,11 @@ async def wanted_pods(session: AsyncSession, template_id: UUID) -> Pods:
     return known
 
 
+def known_pods(template_id: UUID) -> Pods | None:
+    """The same if this process has read it already."""
+    return _known.get(template_id)
+
+
 def wanted_without_asking(template_id: UUID) -> Pods:
     """The same while Postgres is away: what is known of it, else any pod."""
     return _known.get(template_id, Pods())

@@ -9,6 +9,7 @@ import structlog
 
 from outdial.domain.attempt_state import AttemptState, EndReason
 from outdial.operations.runtime import Runtime
+from outdial.storage.answered_calls import AnsweredCall
 from outdial.storage.tables import Attempt
 from outdial.telephony.dial_result import NotUpdated
 
@@ -18,7 +19,7 @@ OVER: frozenset[str] = frozenset({"completed", "busy", "no-answer", "failed", "c
 """Call statuses after which there is nothing to end."""
 
 
-def is_zombie(attempt: Attempt | None, call_sid: str, call_status: str) -> bool:
+def is_zombie(attempt: Attempt | AnsweredCall | None, call_sid: str, call_status: str) -> bool:
     """Whether a request tells of a call that goes on and should not.
 
     A queued attempt was never dialed, so no call is its own. An attempt that the carrier itself

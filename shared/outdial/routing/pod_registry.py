@@ -126,7 +126,7 @@ async def list_pods(redis: Redis) -> list[PodView]:
     found: dict[str, PodView] = {}
     cursor = ""
     while cursor != "0":
-        cursor, *cells = await _pods(redis, cursor or "0", PAGE)
+        cursor, *cells = json.loads(await _pods(redis, cursor or "0", PAGE))
         for row in zip(*[iter(cells)] * 4, strict=True):
             pod = _view(*row)
             found[pod.pod_id] = pod

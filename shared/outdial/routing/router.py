@@ -26,11 +26,12 @@ def choose(
 
     `without` is a pod that just lost the call; `kind` says which pods come first.
     """
-    alive = [pod for pod in pods if not pod.is_out and pod.pod_id != without]
-    for pod in alive:
-        if pod.pod_id == wanted and pod.state == "ready":
+    pods = list(pods)
+    for pod in pods:  # of a large fleet only one is looked at: this is asked by every answer
+        if pod.pod_id == wanted and wanted != without and pod.state == "ready" and not pod.is_out:
             return pod
-    free = [pod for pod in alive if pod.state == "ready" and pod.used < pod.slots]
+    ready = [pod for pod in pods if pod.state == "ready" and pod.pod_id != without]
+    free = [pod for pod in ready if pod.used < pod.slots and not pod.is_out]
     if kind is not None and kind.labels:
         fitting = [pod for pod in free if kind.labels.items() <= dict(pod.labels).items()]
         free = fitting or (free if kind.spill else [])

@@ -47,6 +47,7 @@ class Held:
 
 
 _reserve = LuaScript("reserve")
+_confirm = LuaScript("confirm")
 _release = LuaScript("release")
 _extend = LuaScript("extend")
 _holder = LuaScript("holder")
@@ -76,6 +77,15 @@ async def reserve(
     if found[0] == "slot":
         return Slot(*found[1:])
     return NoRoom() if found[0] == "no_room" else NotReady()
+
+
+async def confirm(redis: Redis, attempt_id: UUID, lease_seconds: float) -> Slot | None:
+    """The slot that `attempt_id` holds, its lease renewed, if its pod still takes the call.
+
+    Reserves nothing: it may be asked before it is known whether the call goes on at all.
+    """
+    found = await _confirm(redis, str(attempt_id), _ms(lease_seconds))
+    return Slot(*found[1:]) if found else None
 
 
 async def release(redis: Redis, attempt_id: UUID) -> bool:

@@ -1,10 +1,11 @@
 """Queries on call events, and on the list of those that no settling has read yet."""
 
+import json
 import uuid
 from collections.abc import Iterable
 from datetime import timedelta
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -33,6 +34,61 @@ async def append(
     if number is not None and to_settle:
         await session.execute(insert(Unsettled).values(event_id=number, attempt_id=attempt_id))
     return number
+
+
+_APPEND_ALL = text("""
+    WITH told AS (
+        SELECT * FROM unnest(
+            CAST(:attempts AS uuid[]), CAST(:sources AS text[]), CAST(:kinds AS text[]),
+            CAST(:keys AS text[]), CAST(:sids AS text[]), CAST(:payloads AS jsonb[]),
+            CAST(:times AS timestamptz[]), CAST(:loud AS boolean[])
+        ) AS t(attempt_id, source, kind, dedupe_key, call_sid, payload, occurred_at, loud)
+    ), locked AS (
+        SELECT id FROM attempts
+        WHERE state <> 'ended' AND (id, call_sid) IN (SELECT attempt_id, call_sid FROM told)
+        ORDER BY id FOR UPDATE SKIP LOCKED
+    ), written AS (
+        INSERT INTO call_events
+            (attempt_id, source, kind, dedupe_key, call_sid, payload, occurred_at)
+        SELECT attempt_id, source, kind, dedupe_key, call_sid, payload, occurred_at
+        FROM told JOIN locked ON locked.id = told.attempt_id
+        ON CONFLICT DO NOTHING
+        RETURNING id, attempt_id, source, dedupe_key
+    ), to_settle AS (
+        INSERT INTO unsettled (event_id, attempt_id)
+        SELECT written.id, written.attempt_id
+        FROM written JOIN told USING (attempt_id, source, dedupe_key) WHERE told.loud
+        ON CONFLICT DO NOTHING
+    )
+    UPDATE attempts SET heard_at = clock_timestamp()
+    FROM locked WHERE attempts.id = locked.id
+    RETURNING attempts.id
+""")
+
+
+async def append_all(
+    session: AsyncSession, facts: Iterable[tuple[uuid.UUID, Event, bool]]
+) -> set[uuid.UUID]:
+    """Write facts (attempt, event, whether to settle) of many calls; the attempts that it did.
+
+    Left out are attempts whose row somebody holds, that are over, or that are not bound to the call
+    that the fact names: those ask for a closer look, one by one.
+    """
+    rows = list(facts)
+    written = await session.scalars(
+        _APPEND_ALL,
+        {
+            "attempts": [attempt_id for attempt_id, _, _ in rows],
+            "sources": [event.source.value for _, event, _ in rows],
+            "kinds": [event.kind for _, event, _ in rows],
+            "keys": [event.dedupe_key for _, event, _ in rows],
+            "sids": [event.call_sid for _, event, _ in rows],
+            "payloads": [json.dumps(dict(event.payload)) for _, event, _ in rows],
+            "times": [event.occurred_at for _, event, _ in rows],
+            "loud": [loud for _, _, loud in rows],
+        },
+    )
+    return set(written)
 
 
 async def of_attempt(session: AsyncSession, attempt_id: uuid.UUID) -> list[CallEvent]:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import psycopg
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import URL, NullPool, create_engine, make_url, text
@@ -19,6 +20,17 @@ _CONNECT = {"connect_timeout": 5, "options": "-c timezone=UTC"}
 def database(database_url: str) -> URL:
     """`database_url` for SQLAlchemy over psycopg 3, whichever driver it names."""
     return make_url(database_url).set(drivername="postgresql+psycopg")
+
+
+async def connect(database_url: str) -> psycopg.AsyncConnection:
+    """One connection without a pool and without the ORM, in autocommit."""
+    plain = database(database_url).set(drivername="postgresql")
+    return await psycopg.AsyncConnection.connect(
+        plain.render_as_string(hide_password=False),
+        autocommit=True,
+        connect_timeout=5,
+        options="-c timezone=UTC",
+    )
 
 
 @asynccontextmanager

@@ -1,13 +1,12 @@
 """The gateway over real stores, asked as Twilio asks."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 
 import pytest
 from fastapi import FastAPI
 from outdial.settings import Settings
 from outdial_api.app import create_app
-from twilio_world import FakeCarrier, Twilio, World, make_world
+from twilio_world import FakeCarrier, Twilio, World, make_world, swap
 
 
 @pytest.fixture
@@ -15,7 +14,7 @@ async def app(settings: Settings) -> AsyncIterator[FastAPI]:
     """The application, started, with a carrier that only remembers."""
     app = create_app(settings)
     async with app.router.lifespan_context(app):
-        app.state.runtime = replace(app.state.runtime, carrier=FakeCarrier())
+        swap(app, carrier=FakeCarrier())
         yield app
 
 

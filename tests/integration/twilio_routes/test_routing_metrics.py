@@ -46,7 +46,7 @@ async def test_answers_holds_resumes_and_the_fleet_are_counted(
     await twilio.post(path, {"CallStatus": "in-progress"})
     assert await added("outdial_calls_moved_total", "resumed", "stream_lost") == 1
 
-    await app.state.pods.refresh()
+    await app.state.gateway.router.refresh()
     now = await numbers(app)
     assert now["outdial_pods", "ready"] == 2
     assert now["outdial_slots", "all"] == 6

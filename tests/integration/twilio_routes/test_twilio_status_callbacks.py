@@ -1,13 +1,12 @@
 """What Twilio tells is stored once and acknowledged; what should not be going on is ended."""
 
-from dataclasses import replace
 from uuid import uuid4
 
 import pytest
 from fastapi import FastAPI
 from outdial.operations.runtime import open_runtime
 from outdial.storage import recordings
-from twilio_world import SID, Twilio, World
+from twilio_world import SID, Twilio, World, swap
 
 pytestmark = pytest.mark.integration
 
@@ -111,7 +110,7 @@ async def test_without_postgres_twilio_is_asked_to_come_again(
 ) -> None:
     update = {"database_url": "postgresql://x:y@127.0.0.1:9/x"}
     async with open_runtime(world.runtime.settings.model_copy(update=update)) as away:
-        app.state.runtime = replace(app.state.runtime, sessions=away.sessions)
+        swap(app, sessions=away.sessions)
         for route in ("status", "stream-status", "amd", "details"):
             path = f"/twilio/callback/{route}/{world.attempt_id}"
             assert (await twilio.post(path, status("ringing", 1))).status_code == 503
@@ -123,7 +122,7 @@ async def test_without_redis_callbacks_are_stored(
 ) -> None:
     update = {"redis_url": "redis://127.0.0.1:9/0"}
     async with open_runtime(world.runtime.settings.model_copy(update=update)) as away:
-        app.state.runtime = replace(app.state.runtime, redis=away.redis)
+        swap(app, redis=away.redis)
         path = f"/twilio/callback/status/{world.attempt_id}"
         assert (await twilio.post(path, status("ringing", 1))).status_code == 204
     assert len(await world.events()) == 1

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from dataclasses import replace
 from uuid import uuid4
 
 import httpx
@@ -10,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 from outdial.operations.runtime import open_runtime
 from outdial.routing.stream_token import verify
-from twilio_world import SID, Twilio, World, element, verbs
+from twilio_world import SID, Twilio, World, element, swap, verbs
 
 pytestmark = pytest.mark.integration
 
@@ -145,7 +144,7 @@ async def test_nobodys_stream_and_another_calls_are_hung_up(twilio: Twilio, talk
 async def test_without_postgres_it_is_goodbye(app: FastAPI, twilio: Twilio, talking: World) -> None:
     update = {"database_url": "postgresql://x:y@127.0.0.1:9/x"}
     async with open_runtime(talking.runtime.settings.model_copy(update=update)) as away:
-        app.state.runtime = replace(app.state.runtime, sessions=away.sessions)
+        swap(app, sessions=away.sessions)
         assert verbs(await ended(twilio, talking)) == ["Say", "Hangup"]
     assert (await talking.attempt()).stream_no == 1
 
@@ -153,8 +152,8 @@ async def test_without_postgres_it_is_goodbye(app: FastAPI, twilio: Twilio, talk
 async def test_without_redis_the_last_view_names_another_pod(
     app: FastAPI, twilio: Twilio, talking: World
 ) -> None:
-    await app.state.pods.refresh()
+    await app.state.gateway.router.refresh()
     update = {"redis_url": "redis://127.0.0.1:9/0"}
     async with open_runtime(talking.runtime.settings.model_copy(update=update)) as away:
-        app.state.runtime = replace(app.state.runtime, redis=away.redis)
+        swap(app, redis=away.redis)
         assert stream_of(await ended(twilio, talking), talking) == ("pod-2", 2)

@@ -5,7 +5,12 @@ from uuid import uuid4
 
 import pytest
 from fastapi import FastAPI
-from outdial.operations.route_answered_call import Answered, after_answer, route_answered_call
+from outdial.operations.gateway import open_gateway
+from outdial.operations.route_answered_call import (
+    Answered,
+    assign_answered_pod,
+    route_answered_call,
+)
 from outdial.operations.runtime import open_runtime
 from outdial.routing.slot_reservation import Slot, holder
 from outdial.routing.stream_token import verify
@@ -69,7 +74,7 @@ async def test_a_pod_that_is_gone_is_replaced_and_the_row_says_so(
 async def test_what_is_written_late_does_not_undo_a_move(world: World) -> None:
     await world.change(stream_no=2, pod="pod-2", boot_id="b1")
     slot = Slot("pod-1", "b1", "wss://outdial.test/pods/pod-1")
-    await after_answer(world.runtime, Answered("", world.attempt_id, SID, 1, slot))
+    await assign_answered_pod(world.runtime, Answered("", world.attempt_id, SID, 1, slot))
     assert (await world.attempt()).pod == "pod-2"
 
 
@@ -149,7 +154,7 @@ async def test_a_call_is_connected_without_stores(
     app: FastAPI, world: World, gone: set[str], frozen: bool
 ) -> None:
     await world.pods("pod-1", "pod-2")
-    await app.state.pods.refresh()
+    await app.state.gateway.router.refresh()
     hint = AnswerHint("pod-2", "b1", "wss://outdial.test/pods/pod-2", world.template_id)
     with silent_server() as silent:
         port = silent if frozen else 9
@@ -158,11 +163,10 @@ async def test_a_call_is_connected_without_stores(
             "database_url": f"postgresql://x:y@127.0.0.1:{port}/x",
         }
         settings = world.runtime.settings.model_copy(update={name: away[name] for name in gone})
-        async with open_runtime(settings) as runtime:
+        async with open_runtime(settings) as runtime, open_gateway(runtime) as gateway:
+            gateway.router.pods = app.state.gateway.router.pods
             started = time.monotonic()
-            answered = await route_answered_call(
-                runtime, app.state.pods, world.attempt_id, SID, hint
-            )
+            answered = await route_answered_call(gateway, world.attempt_id, SID, hint)
             assert time.monotonic() - started < 1.2  # Twilio's patience is 1.5 s
     assert answered.degraded
     assert answered.slot is not None
@@ -173,7 +177,7 @@ async def test_a_call_is_connected_without_stores(
 async def test_a_gateway_that_has_seen_no_pod_believes_the_url(
     app: FastAPI, twilio: Twilio, world: World
 ) -> None:
-    app.state.pods.pods = ()
+    app.state.gateway.router.pods = ()
     path = world.voice_path(pod="pod-7").replace("voice", "callback/twiml-fallback")
     answer = await twilio.post(path, {"ErrorCode": "11200", "ErrorUrl": "https://outdial.test/x"})
     assert "/pods/pod-7/ws/" in element(answer, "Stream").attrib["url"]

@@ -4,8 +4,9 @@ import socket
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID, uuid4
 from xml.etree import ElementTree as ET
@@ -35,6 +36,12 @@ TEMPLATE = CallTemplate(
 )
 
 
+def swap(app: FastAPI, **stores: Any) -> None:
+    """Have the gateway work with other stores, or another carrier."""
+    app.state.runtime = replace(app.state.runtime, **stores)
+    app.state.gateway = replace(app.state.gateway, runtime=app.state.runtime)
+
+
 @dataclass
 class FakeCarrier:
     """Remembers which calls were ended."""
@@ -53,6 +60,7 @@ class Twilio:
     """Posts forms to the gateway, signed over the public address."""
 
     def __init__(self, app: FastAPI, settings: Settings) -> None:
+        self._app = app
         self._settings = settings
         self._client = httpx.AsyncClient(
             transport=httpx.ASGITransport(app), base_url="http://internal:8000"
@@ -75,7 +83,9 @@ class Twilio:
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         if signature is not None:
             headers["X-Twilio-Signature"] = signature
-        return await self._client.post(path, content=urlencode(fields), headers=headers)
+        answer = await self._client.post(path, content=urlencode(fields), headers=headers)
+        await self._app.state.writing.written()
+        return answer
 
     async def close(self) -> None:
         await self._client.aclose()

@@ -1,30 +1,31 @@
 """Twilio asks what a call does next. Each answer is TwiML, never an error, and is made at once.
 
-What is left to be written is written after the answer is on its way.
+What is left to be written is written after the answer is on its way. These routes read their
+requests themselves: FastAPI's dependencies and query parameters took longer than all the rest.
 """
 
 from datetime import UTC, datetime
-from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, BackgroundTasks, Depends, Query, Request, Response
+from fastapi import APIRouter, BackgroundTasks, Request, Response
+from outdial.domain.call_events import Event
 from outdial.observability.metrics import ANSWER_SECONDS, REASSIGNED
 from outdial.operations.handle_stream_ended import StreamEnded, handle_stream_ended
 from outdial.operations.receive_callback import store_afterwards
 from outdial.operations.route_answered_call import (
     Answered,
-    after_answer,
     answer_without_stores,
+    assign_answered_pod,
+    event_of,
     route_answered_call,
 )
-from outdial.routing.router import Router
+from outdial.operations.zombie_calls import end_zombie
 from outdial.telephony.callback_events import fallback_event, stream_ended_event
 from outdial.telephony.callbacks import AnswerHint
 
-from outdial_api.dependencies import OpenRuntime
+from outdial_api.dependencies import gateway_of, writing_of
 from outdial_api.routing_metrics import count_answer
-from outdial_api.twilio_security import Signed
-from outdial_api.writing import Writing
+from outdial_api.twilio_security import signed_form
 
 router = APIRouter(prefix="/twilio", include_in_schema=False)
 
@@ -32,92 +33,77 @@ NOBODYS = UUID(int=0)
 """A template that was not named: the attempt's own row knows better."""
 
 
-def _pods(request: Request) -> Router:
-    pods: Router = request.app.state.pods
-    return pods
-
-
-def _hint(
-    template: Annotated[UUID, Query()] = NOBODYS,
-    pod: Annotated[str, Query()] = "",
-    boot: Annotated[str, Query()] = "",
-    at: Annotated[str, Query()] = "",
-    lead: Annotated[UUID | None, Query()] = None,
-    holds: Annotated[int, Query(ge=0)] = 0,
-) -> AnswerHint:
-    """What stands in the URL's query: we wrote it, and Twilio signed it."""
-    return AnswerHint(pod, boot, at, template, lead, holds)
-
-
-def _soon(request: Request) -> Writing:
-    soon: Writing = request.app.state.writing
-    return soon
-
-
-Soon = Annotated[Writing, Depends(_soon)]
-Pods = Annotated[Router, Depends(_pods)]
-Hint = Annotated[AnswerHint, Depends(_hint)]
-
-
 @router.post("/voice/{attempt_id}")
-async def voice(
-    attempt_id: UUID,
-    form: Signed,
-    hint: Hint,
-    runtime: OpenRuntime,
-    pods: Pods,
-    later: BackgroundTasks,
-    soon: Soon,
-) -> Response:
+async def voice(attempt_id: UUID, request: Request) -> Response:
     """Somebody picked up."""
+    form, gateway, hint = await signed_form(request), await gateway_of(request), _hint(request)
     with ANSWER_SECONDS.labels("voice").time():
-        answered = await route_answered_call(runtime, pods, attempt_id, form.call_sid, hint)
+        answered = await route_answered_call(gateway, attempt_id, form.call_sid, hint)
     if answered.slot is not None and answered.slot.pod_id != hint.pod_id:
         REASSIGNED.inc()
     count_answer("voice", answered, hint.holds)
-    later.add_task(soon, after_answer(runtime, answered))
-    return _twiml(answered)
+    return await _twiml(request, answered)
 
 
 @router.post("/callback/twiml-fallback/{attempt_id}")
-async def fallback(
-    attempt_id: UUID,
-    form: Signed,
-    hint: Hint,
-    runtime: OpenRuntime,
-    pods: Pods,
-    later: BackgroundTasks,
-    soon: Soon,
-) -> Response:
+async def fallback(attempt_id: UUID, request: Request) -> Response:
     """Our TwiML could not be had, or not be executed: answer without any store."""
-    answered = answer_without_stores(runtime, pods, attempt_id, form.call_sid, hint)
+    form, gateway, hint = await signed_form(request), await gateway_of(request), _hint(request)
+    answered = answer_without_stores(gateway, attempt_id, form.call_sid, hint)
     count_answer("fallback", answered, hint.holds)
-    event = fallback_event(form.fields, datetime.now(UTC))
-    later.add_task(store_afterwards, runtime, attempt_id, event)
-    later.add_task(soon, after_answer(runtime, answered))
-    return _twiml(answered)
+    return await _twiml(request, answered, fallback_event(form.fields, datetime.now(UTC)))
 
 
 @router.post("/callback/stream-ended/{attempt_id}/{stream_no}")
-async def stream_ended(
-    attempt_id: UUID,
-    stream_no: int,
-    form: Signed,
-    runtime: OpenRuntime,
-    pods: Pods,
-    later: BackgroundTasks,
-    soon: Soon,
-) -> Response:
+async def stream_ended(attempt_id: UUID, stream_no: int, request: Request) -> Response:
     """`<Connect>` is over: the committed plan says what comes next."""
+    form, gateway = await signed_form(request), await gateway_of(request)
     ended = StreamEnded(attempt_id, stream_no, form.call_sid, form.call_status)
     with ANSWER_SECONDS.labels("stream_ended").time():
-        answered = await handle_stream_ended(runtime, pods, ended)
+        answered = await handle_stream_ended(gateway, ended)
     count_answer("stream_ended", answered, 0)
     event = stream_ended_event(form.fields, stream_no, datetime.now(UTC))
-    later.add_task(store_afterwards, runtime, attempt_id, event)
-    later.add_task(soon, after_answer(runtime, answered))
-    return _twiml(answered)
+    return await _twiml(request, answered, event)
 
 
-def _twiml(answered: Answered) -> Response:
-    return Response(answered.twiml, media_type="application/xml")
+def _hint(request: Request) -> AnswerHint:
+    """What stands in the URL's query: we wrote it, and Twilio signed it.
+
+    Whatever cannot be read is left out: a person is on the telephone.
+    """
+    given = request.query_params
+    holds = given.get("holds", "")
+    return AnswerHint(
+        pod_id=given.get("pod", ""),
+        boot_id=given.get("boot", ""),
+        pod_url=given.get("at", ""),
+        template_id=_id_in(given.get("template", "")) or NOBODYS,
+        lead_id=_id_in(given.get("lead", "")),
+        holds=int(holds[:3]) if holds.isdecimal() else 0,
+    )
+
+
+def _id_in(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+async def _twiml(request: Request, answered: Answered, told: Event | None = None) -> Response:
+    """The answer; what is to be written about it, and what the request told, comes after."""
+    gateway, writing = await gateway_of(request), await writing_of(request)
+    runtime, attempt_id = gateway.runtime, answered.attempt_id
+    event = event_of(answered, datetime.now(UTC))
+    if event is not None:
+        writing.put(attempt_id, event)
+    left = BackgroundTasks()
+    if told is not None:
+        left.add_task(writing.after, store_afterwards, runtime, attempt_id, told)
+    if answered.zombie:
+        left.add_task(writing.after, end_zombie, runtime, attempt_id, answered.call_sid)
+    elif answered.slot is not None and not answered.as_prepared:
+        left.add_task(writing.after, assign_answered_pod, runtime, answered)
+    return Response(
+        answered.twiml, media_type="application/xml", background=left if left.tasks else None
+    )

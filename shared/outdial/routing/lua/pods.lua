@@ -1,4 +1,5 @@
--- ARGV: cursor, how many to look at. Answers {next cursor, said, reserved, live, age ms, said, ...}.
+-- ARGV: cursor, how many to look at. Answers [next cursor, said, reserved, live, age ms, said, ...] as
+-- JSON: one text is read in a third of the time that hundreds of values take.
 -- By pages, so that neither Redis nor who asks is held up by a large fleet.
 local page = redis.call('HSCAN', PODS, ARGV[2], 'COUNT', ARGV[3])
 local found = {page[1]}
@@ -13,4 +14,4 @@ for i = 1, #page[2], 2 do
     found[#found + 1] = now - tonumber(seen)
   end
 end
-return found
+return cjson.encode(found)

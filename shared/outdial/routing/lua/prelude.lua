@@ -53,6 +53,20 @@ local function index(pod, said, used)
   end
 end
 
+-- The slot that an attempt holds, its lease renewed; nil when its pod went silent, was started anew,
+-- or drains before the call was answered.
+local function keep(attempt, held, lease)
+  local said = fresh_pod(held.pod)
+  if not said or said.boot ~= held.boot then return nil end
+  local live = tonumber(redis.call('ZSCORE', set_of(held.pod, 'live'), attempt) or 0)
+  if live <= now then
+    local reserved = tonumber(redis.call('ZSCORE', set_of(held.pod, 'reserved'), attempt) or 0)
+    if reserved <= now or said.state ~= 'ready' then return nil end
+    redis.call('ZADD', set_of(held.pod, 'reserved'), math.max(reserved, now + lease), attempt)
+  end
+  return {'slot', held.pod, held.boot, said.url}
+end
+
 local function let_go(attempt, held)
   redis.call('ZREM', set_of(held.pod, 'reserved'), attempt)
   redis.call('HDEL', SLOTS, attempt)

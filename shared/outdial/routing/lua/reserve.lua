@@ -9,20 +9,9 @@ if redis.call('EXISTS', EPOCH) == 0 then return {'not_ready'} end
 
 local held = holder_of(attempt)
 if held then
-  local said = fresh_pod(held.pod)
-  local reserved = tonumber(redis.call('ZSCORE', set_of(held.pod, 'reserved'), attempt) or 0)
-  local live = tonumber(redis.call('ZSCORE', set_of(held.pod, 'live'), attempt) or 0)
-  local same_life = said and said.boot == held.boot
   local avoided = held.pod == avoid_pod and held.boot == avoid_boot
-  if same_life and not avoided then
-    if live > now then
-      return {'slot', held.pod, held.boot, said.url}
-    end
-    if reserved > now and said.state == 'ready' then
-      redis.call('ZADD', set_of(held.pod, 'reserved'), math.max(reserved, now + lease), attempt)
-      return {'slot', held.pod, held.boot, said.url}
-    end
-  end
+  local slot = not avoided and keep(attempt, held, lease)
+  if slot then return slot end
   let_go(attempt, held)
 end
 
