@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -160,6 +160,23 @@ async def test_what_the_carrier_did_not_hear_is_tried_again(world: World) -> Non
     assert (row.stream_no, row.pod) == (3, "pod-2")
 
 
+async def test_one_that_was_answered_elsewhere_while_the_pod_was_asked_is_left_alone(
+    world: World,
+) -> None:
+    async def answered_by_pod_2() -> None:  # a call that was on hold since its pod died
+        async with world.runtime.sessions.begin() as session:
+            await attempts.assign_pod(session, world.attempt_id, "pod-2", "b1")
+
+    async with _answering(says=False, when_asked=answered_by_pod_2) as url:
+        await world.beat("pod-1", url)
+        await world.beat("pod-2")
+        await world.silence("pod-1")
+        assert await move_calls_of_silent_pods(world.runtime) == 0
+    assert world.carrier.updates == []
+    row = await world.attempt()
+    assert (row.stream_no, row.pod) == (1, "pod-2")
+
+
 async def test_one_that_is_being_ended_is_not_moved(world: World) -> None:
     async with world.runtime.sessions.begin() as session:
         row = await attempts.lock(session, world.attempt_id)
@@ -171,12 +188,16 @@ async def test_one_that_is_being_ended_is_not_moved(world: World) -> None:
 
 
 @asynccontextmanager
-async def _answering(*, says: bool = True) -> AsyncIterator[str]:
+async def _answering(
+    *, says: bool = True, when_asked: Callable[[], Awaitable[None]] | None = None
+) -> AsyncIterator[str]:
     """A pod's health door; or one behind which a process is stopped."""
     done = asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
+        if when_asked is not None:
+            await when_asked()
         if says:
             writer.write(b"HTTP/1.1 503 Draining\r\nContent-Length: 0\r\n\r\n")
             await writer.drain()

@@ -26,10 +26,15 @@ async def move_call(
     `lost` is the pod (id, boot id) that the call leaves. None when the call is not to be moved:
     no other pod has room, it is not in a conversation, or somebody moved it first. The slot comes
     before the stream number, so that nobody who sees the new number is sent to the old pod.
+
+    A pod knows that it holds the stream that it hands over. Whoever moves calls of a silent pod
+    read so from the database, a while ago: a call that was on hold and has been answered since by
+    another pod, under the same stream number, talks there and is left alone.
     """
+    stands_on = lost if why == "silent_pod" else None
     async with runtime.sessions() as session:
         before = await attempts.get(session, attempt_id)
-        if before is None or not _may_move(before, stream_no):
+        if before is None or not _may_move(before, stream_no, stands_on):
             return None
         wanted = await wanted_pods(session, before.template_id)
     settings = runtime.settings
@@ -40,7 +45,7 @@ async def move_call(
         return None
     async with runtime.sessions.begin() as session:
         attempt = await attempts.lock(session, attempt_id)
-        if not _may_move(attempt, stream_no):
+        if not _may_move(attempt, stream_no, stands_on):
             return None
         await attempts.next_stream(session, attempt_id, stream_no)
         await plan_changes.announce(session, attempt_id)
@@ -49,10 +54,11 @@ async def move_call(
     return slot
 
 
-def _may_move(attempt: Attempt | None, stream_no: int) -> bool:
+def _may_move(attempt: Attempt | None, stream_no: int, stands_on: tuple[str, str] | None) -> bool:
     return (
         attempt is not None
         and attempt.stream_no == stream_no
+        and stands_on in {None, (attempt.pod, attempt.boot_id)}
         and attempt.state != AttemptState.ENDED
         and attempt.stop_reason is None
         and attempt.plan == Plan.CONVERSATION
