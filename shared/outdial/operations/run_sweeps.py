@@ -12,6 +12,7 @@ from outdial.observability.metrics import MENDED, SWEEP_FAILURES
 from outdial.operations.ask_silent_attempts import ask_silent_attempts
 from outdial.operations.end_stopped_calls import end_stopped_calls
 from outdial.operations.finish_canceled_leads import finish_canceled_leads
+from outdial.operations.finish_expired_leads import finish_expired_leads
 from outdial.operations.forget_old_requests import forget_old_requests
 from outdial.operations.mark_unknown_attempts import mark_unknown_attempts
 from outdial.operations.mend_lead_pointers import mend_lead_pointers
@@ -39,6 +40,7 @@ OF_STORES: tuple[Sweep, ...] = (
     settle_unsettled,
     mend_lead_pointers,
     finish_canceled_leads,
+    finish_expired_leads,
     release_expired_claims,
     mark_unknown_attempts,
     republish_hints,

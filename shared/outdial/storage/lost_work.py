@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, func, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -141,12 +141,27 @@ async def finish_leads_of_canceled_campaigns(session: AsyncSession, limit: int =
         .limit(limit)
         .with_for_update(skip_locked=True, of=Lead)
     )
+    return await _finish_waiting(session, waiting, "canceled")
+
+
+async def finish_expired_leads(session: AsyncSession, limit: int = 500) -> int:
+    """Finish leads whose last moment has passed while they wait, wherever they do; how many."""
+    waiting = (
+        select(Lead.id)
+        .where(Lead.expires_at <= func.clock_timestamp(), Lead.state.in_(sorted(DUE_STATES)))
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return await _finish_waiting(session, waiting, "expired")
+
+
+async def _finish_waiting(session: AsyncSession, waiting: Select[uuid.UUID], outcome: str) -> int:
     rows = await session.execute(
         update(Lead)
         .where(Lead.id.in_(waiting), Lead.state.in_(sorted(DUE_STATES)))
         .values(
             state=LeadState.FINISHED,
-            outcome="canceled",
+            outcome=outcome,
             next_attempt_at=None,
             finished_at=func.now(),
             version=Lead.version + 1,

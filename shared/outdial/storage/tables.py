@@ -105,6 +105,11 @@ class Lead(Base):
             postgresql_where=sql("state IN ('backlog', 'retry') AND held_at IS NULL"),
         ),
         Index(None, "campaign_id", "id"),  # pages of a campaign's leads
+        Index(
+            "ix_leads_expiry",
+            "expires_at",
+            postgresql_where=sql("state IN ('backlog', 'retry') AND expires_at IS NOT NULL"),
+        ),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)

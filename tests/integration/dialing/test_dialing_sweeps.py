@@ -195,6 +195,38 @@ async def test_leads_that_came_back_to_a_canceled_campaign_finish(world: World) 
     assert (done.state, done.outcome) == ("finished", "canceled")
 
 
+@pytest.mark.parametrize("where", ["paused", "draft", "running"])
+async def test_a_lead_expires_wherever_it_waits(world: World, where: str) -> None:
+    past, future = (datetime.now(UTC) + timedelta(seconds=n) for n in (-1, 600))
+    over = await world.add_lead(expires_at=past)
+    held = await world.add_lead(expires_at=past)
+    await world.execute("UPDATE leads SET held_at = now() WHERE id = :id", id=held.id)
+    cooling = await world.add_lead(expires_at=past)
+    await world.execute(
+        "UPDATE leads SET state = 'retry', next_attempt_at = now() + interval '1 hour' "
+        "WHERE id = :id",
+        id=cooling.id,
+    )
+    others = [await world.add_lead(expires_at=future), await world.add_lead()]
+    await world.set_campaign(status=where)
+    assert (await run_sweeps(world.runtime))["finish_expired_leads"] == 3
+    for lead in (over, held, cooling):
+        done = await world.lead(lead.id)
+        assert (done.state, done.outcome, done.next_attempt_at) == ("finished", "expired", None)
+    assert [(await world.lead(lead.id)).state for lead in others] == ["backlog"] * 2
+    assert "finish_expired_leads" not in await run_sweeps(world.runtime)
+
+
+async def test_a_lead_that_is_being_called_does_not_expire_under_the_call(world: World) -> None:
+    lead = await world.add_lead(expires_at=datetime.now(UTC) + timedelta(seconds=600))
+    attempt = await world.dial(lead)
+    await world.execute("UPDATE leads SET expires_at = now() WHERE id = :id", id=lead.id)
+    assert await run_sweeps(world.runtime) == {}
+    await world.hear(attempt.id, status("busy", 1, str(attempt.call_sid)))
+    done = await world.lead(lead.id)
+    assert (done.state, done.outcome) == ("finished", "expired")
+
+
 async def test_sweepers_take_turns(world: World) -> None:
     attempt = await world.claim(await world.add_lead())
     await world.age(attempt.id, 31)
