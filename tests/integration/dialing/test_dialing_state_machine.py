@@ -51,7 +51,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(3600)]
 EXAMPLES = int(os.environ.get("OUTDIAL_STATE_EXAMPLES", "20"))
 STEPS = 40
 PHONES = tuple(f"+121255501{n}" for n in range(71, 76))
-PER_DAY, LIVE_IN_CAMPAIGN, LIVE_IN_ALL = 4, 2, 3
+PER_DAY, LIVE_IN_CAMPAIGN, LIVE_IN_ALL = 2, 2, 3
 HELD_OPEN = 0.15
 """Seconds for which a commit waits for what happens meanwhile, which may itself wait for a lock."""
 
@@ -170,7 +170,6 @@ class Deployment:
         self.commits.last.clear()
         self.network = TelephoneNetwork(self.commits, campaign_of=self._campaign_of)
         runtime = self._runtime()
-        self._finished: dict[uuid.UUID, uuid.UUID | None] = {}
         async with runtime.sessions.begin() as session:
             await session.execute(
                 text(
@@ -188,7 +187,7 @@ class Deployment:
         self.world = World(runtime, carrier, uuid.UUID(int=0), row.id)
         self.campaigns = [await self._add_campaign() for _ in range(2)]
         self.leads: list[uuid.UUID] = []
-        self.ended: dict[uuid.UUID, str | None] = {}
+        self.seen: dict[uuid.UUID, tuple[str, str | None]] = {}
         await self.refresh_redis()
 
     def _runtime(self) -> Runtime:
@@ -237,8 +236,9 @@ class Deployment:
         with ignore(Conflict):  # an operator is told that a lever does not work there
             await getattr(self, op.name)(op.which, op.how)
 
-    async def claim(self, _which: int, _how: int) -> None:
-        await self.world.dispatch()
+    async def claim(self, _which: int, how: int) -> None:
+        """One dispatcher, or two at once."""
+        await asyncio.gather(*(self.world.dispatch() for _ in range(1 + how % 2)))
 
     async def place(self, which: int, how: int) -> None:
         queued = [row.id for row in await self.attempts() if row.state == "queued"]
@@ -251,7 +251,8 @@ class Deployment:
     async def place_all(self, _which: int, how: int) -> None:
         queued = [row.id for row in await self.attempts() if row.state == "queued"]
         self.network.endings.append(ENDINGS[how % 4])
-        await self.world.place(*queued, *queued)
+        hints = 1 + how % 2  # a message may come twice
+        await asyncio.gather(*(self.world.place(*queued) for _ in range(hints)))
 
     async def call(self, which: int, how: int) -> None:
         """A lead comes, and dispatcher and dialer take their turn."""
@@ -265,12 +266,14 @@ class Deployment:
         self.leads.insert(0, lead.id)
 
     async def reopen(self) -> None:
-        """Every lever is put back."""
+        """Every lever is put back, and the calls of before are over."""
         for which in range(len(PHONES)):
             await self.allow(which, 0)
         for which in range(2):
             await self.resume(which, 0)
         self.network.away = False
+        while any(not call.over for call in self.network.calls):
+            await self.hang_up(0, 0)
 
     async def answer(self, which: int, how: int) -> None:
         """Somebody picks up, and talks to a pod."""
@@ -428,13 +431,12 @@ class Deployment:
         names = list(BROKEN)
         assert not [(names[number], count) for number, count in found if count]
         for attempt_id, state, sid, spent in rows.tuples():
-            if attempt_id in self.ended:
-                assert state == "ended", "an ended attempt is live again"
-                assert self.ended[attempt_id] in {None, sid}, "another call was bound"
-            if state == "ended":
-                self.ended[attempt_id] = sid
-                if self.network.calls_of(attempt_id):
-                    assert spent, "somebody's phone rang, and it does not count"
+            was, bound = self.seen.get(attempt_id, (state, sid))
+            assert "ended" not in {was} - {state}, "an ended attempt is live again"
+            assert bound in {None, sid}, "another call was bound"
+            self.seen[attempt_id] = state, sid
+            if state == "ended" and self.network.calls_of(attempt_id):
+                assert spent, "somebody's phone rang, and it does not count"
 
     async def heal(self) -> None:
         """All that was lost is found by the sweeps, when everything can be asked again."""
@@ -540,6 +542,13 @@ class DialingMachine(RuleBasedStateMachine):
         call = Op("call", which, which)
         self._run(self.deployment.reopen())
         self._run(self.deployment.hold_commit(call, nth, Op(lever, which, 0)))
+
+    @rule(lead=st.integers(0, 4))
+    def dispatchers_meet(self, lead: int) -> None:
+        """More is due than may be called, when two dispatchers look."""
+        for number in range(4):
+            self._run(self.deployment.add_lead(lead + number, None, 0))
+        self._run(self.deployment.hold_commit(Op("claim", 0, 0), 0, Op("claim", 0, 0)))
 
     @rule(op=OPS)
     def while_a_post_is_under_way(self, op: Op) -> None:
