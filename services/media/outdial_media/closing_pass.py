@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
-from openai import AsyncOpenAI, OpenAIError
 from outdial.operations.hear_last_words import HUNG_UP, NOT_WITHOUT_A_VOICE
 from pipecat.adapters.llm.schemas.function_schema import FunctionSchema
 
+from outdial_media.model_route import ModelRoute, NoModelAnswers
 from outdial_media.tools import Tools
 
 _log = structlog.get_logger(__name__)
@@ -21,8 +21,7 @@ _ROUNDS = 4
 
 
 async def closing_pass(
-    client: AsyncOpenAI,
-    model: str,
+    route: ModelRoute,
     system_instruction: str,
     messages: Sequence[Mapping[str, Any]],
     tools: Tools,
@@ -31,20 +30,16 @@ async def closing_pass(
     """Let the model call tools on a finished conversation; `seconds` at most, never raising."""
     try:
         async with asyncio.timeout(seconds):
-            await _run(client, model, system_instruction + HUNG_UP, list(messages), tools)
-    except (OpenAIError, TimeoutError) as error:
+            await _run(route, system_instruction + HUNG_UP, list(messages), tools)
+    except (NoModelAnswers, TimeoutError) as error:
         _log.warning("closing_pass_failed", error=str(error) or type(error).__name__)
 
 
-async def _run(
-    client: AsyncOpenAI, model: str, system: str, messages: list[Any], tools: Tools
-) -> None:
+async def _run(route: ModelRoute, system: str, messages: list[Any], tools: Tools) -> None:
     offered = [_as_openai(s) for s in tools.schemas if s.name not in NOT_WITHOUT_A_VOICE]
     for _ in range(_ROUNDS):
-        answer = await client.chat.completions.create(
-            model=model,
-            messages=[{"role": "system", "content": system}, *messages],
-            tools=offered,  # type: ignore[arg-type]
+        answer = await route.create(
+            messages=[{"role": "system", "content": system}, *messages], tools=offered
         )
         said = answer.choices[0].message
         if not said.tool_calls:

@@ -24,14 +24,15 @@ from pipecat.frames.frames import ErrorFrame
 
 from outdial_media import metrics
 from outdial_media.background_writer import BackgroundWriter
+from outdial_media.covered_waits import CoveredWaits
 from outdial_media.instructions import system_instruction
-from outdial_media.last_words import LastWords, hang_up
+from outdial_media.last_words import LastWords, hang_up, say_by_carrier
 from outdial_media.machine import SilenceWatch, wait_for_its_end
 from outdial_media.opening import Opening
 from outdial_media.phrases import phrases_for
 from outdial_media.pipeline import build_pipeline
 from outdial_media.pipeline_run import PipelineRun
-from outdial_media.provider_trouble import ProviderTrouble, Remedy, Trouble
+from outdial_media.provider_trouble import ProviderTrouble, Trouble
 from outdial_media.shared_models import SharedModels
 from outdial_media.speech_services import SpeechServices
 from outdial_media.stages import Ending, Stage
@@ -91,7 +92,17 @@ class Conversation:
         self._phrases = phrases_for(brief.template.language)
         self._opening = Opening(kit.services, brief, self._pipeline, self._voice)
         self._trouble = ProviderTrouble(self._pipeline)
-        self._turns.on_work = self._trouble.works
+        self._lost: Trouble | None = None  # what failed before the call had begun
+        self._waits = CoveredWaits(
+            kit.services,
+            brief,
+            self._pipeline,
+            self._voice,
+            self._turns,
+            self._transcript,
+            wanted=lambda: self._stage is Stage.TALKING,
+            give_up=self._give_up,
+        )
         self._run = PipelineRun(self._pipeline.worker)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._idle_prompts_said = 0
@@ -103,7 +114,7 @@ class Conversation:
 
     async def prepare(self) -> None:
         """Connect the providers and have the greeting ready; done once, early or late."""
-        await asyncio.gather(self._run.start(), self._opening.prepare())
+        await asyncio.gather(self._run.start(), self._opening.prepare(), self._waits.prepare())
 
     async def discard(self) -> None:
         """Let go of a conversation that never began: nothing is written about it."""
@@ -195,7 +206,9 @@ class Conversation:
 
     async def _open(self) -> None:
         if not self._run.has_started:
-            self._give_up(Trouble("pipeline", Remedy.HANG_UP, "it did not start"))
+            self._give_up(Trouble("pipeline", "it did not start"))
+        elif self._lost is not None:
+            self._give_up(self._lost)
         elif self.brief.plan == Plan.VOICEMAIL:
             self._begin_message(has_spoken=False)
         else:
@@ -263,6 +276,7 @@ class Conversation:
     # Events of the pipeline.
 
     async def _on_person(self, *_args: object) -> None:
+        self._waits.over()
         self._idle_prompts_said = 0
 
     async def _on_idle(self, *_args: object) -> None:
@@ -277,22 +291,32 @@ class Conversation:
 
     async def _on_error(self, _worker: object, frame: ErrorFrame) -> None:
         trouble = self._trouble.weigh(frame)
-        if self._stage is Stage.OVER:
+        if trouble is None or self._stage is Stage.OVER:
             return
-        if trouble.remedy is Remedy.ASK_AGAIN:
-            await self._voice.let_model_speak()
-        elif trouble.remedy is not Remedy.NOTHING:
+        if self._stage is Stage.WAITING:
+            self._lost = self._lost or trouble
+        else:
             self._give_up(trouble)
 
     def _give_up(self, trouble: Trouble) -> None:
-        """No provider does the work: say so if it can be said. The lead is tried again."""
+        """Nobody does the work: say so, and end. The lead is tried again."""
         payload = {"provider": trouble.provider, "error": trouble.error[:500]}
         key = f"provider_failed:{self.brief.stream_no}:{trouble.provider}"
         self._transcript.milestone("provider_failed", payload, key=key)
-        if trouble.remedy is Remedy.APOLOGISE:
-            self.end_with(self._phrases.trouble, "provider_failed", EndedBy.SYSTEM)
+        self._waits.over()
+        if self._stage is Stage.GOODBYE and trouble.provider != "speaking":
+            return  # the last words are on their way, and need nobody else
+        self._stage = Stage.GOODBYE
+        self._meant = self._meant or Ending(EndedBy.SYSTEM, "provider_failed")
+        self._spawn(self._apologise(self._meant))
+
+    async def _apologise(self, ending: Ending) -> None:
+        if await self._waits.apologise(can_speak=self._run.has_started):
+            await self._voice.played(GOODBYE_SECONDS)
         else:
-            self._end(Ending(EndedBy.SYSTEM, "provider_failed"))
+            start = self._line.start
+            await say_by_carrier(self._kit.runtime, self.brief, start, self._waits.apology)
+        self._end(ending)
 
     # The end.
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import structlog
 from outdial.operations.conversation_record import ConversationBrief, commit_hangup
 from outdial.operations.runtime import Runtime
+from outdial.telephony.twiml import say_goodbye
 
 from outdial_media.closing_pass import closing_pass
 from outdial_media.pipeline import CallPipeline
@@ -18,6 +19,7 @@ from outdial_media.speech_services import SpeechServices
 from outdial_media.telephone_line import TelephoneLine
 from outdial_media.tools import Tools
 from outdial_media.turn_record import TurnRecord
+from outdial_media.twilio_frames import StreamStart
 
 _log = structlog.get_logger(__name__)
 
@@ -40,6 +42,21 @@ async def hang_up(runtime: Runtime, brief: ConversationBrief, line: TelephoneLin
         if line.start is not None:
             await runtime.carrier.end_call(line.start.call_sid)
     await line.close()
+
+
+async def say_by_carrier(
+    runtime: Runtime, brief: ConversationBrief, start: StreamStart | None, text: str
+) -> None:
+    """Have the carrier say `text` and hang up: nobody here can speak, nor has before."""
+    if start is None:
+        return
+    try:
+        async with asyncio.timeout(COMMIT_SECONDS):
+            await commit_hangup(runtime, brief.attempt_id, brief.stream_no)
+    except Exception as error:  # noqa: BLE001 - the words are worth more than the plan
+        _log.warning("hangup_not_committed", error=repr(error))
+    twiml = say_goodbye(text, brief.template.language)
+    await runtime.carrier.update_twiml(start.call_sid, twiml)
 
 
 @dataclass(frozen=True)
@@ -70,8 +87,7 @@ class LastWords:
             return
         if owed or messages[-1]["role"] in {"user", "tool"}:
             await closing_pass(
-                self.services.groq,
-                self.services.model_of(self.brief.template),
+                self.services.route(self.brief.template),
                 self.system_instruction,
                 messages,
                 self.tools,

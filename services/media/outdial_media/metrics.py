@@ -22,5 +22,11 @@ reply = Histogram(
     "From the person's last sound to the first sound of the reply",
     buckets=_SECONDS,
 )
+fillers = Counter("outdial_pod_fillers", "Waits for an answer that were covered with words")
+provider_replacements = Counter(
+    "outdial_pod_provider_replacements",
+    "Failures of providers after which another one, or another connection, did the work",
+    ["provider"],
+)
 provider_errors = Counter("outdial_pod_provider_errors", "Errors of providers", ["provider"])
 loop_lag = Gauge("outdial_pod_loop_lag_seconds", "How late the event loop was, at worst, of late")

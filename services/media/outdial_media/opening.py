@@ -1,12 +1,12 @@
 """How a conversation begins: with the greeting (made while the phone rang), or as told."""
 
-import httpx
 import structlog
 from outdial.operations.conversation_record import ConversationBrief
 
 from outdial_media.instructions import earlier_messages
 from outdial_media.phrases import phrases_for
 from outdial_media.pipeline import CallPipeline
+from outdial_media.spare_voice import VoiceLost
 from outdial_media.speech_services import SpeechServices
 from outdial_media.voice import Voice
 
@@ -35,10 +35,10 @@ class Opening:
         if self._greeting or agent.first_turn != "agent" or self._brief.history:
             return
         try:
-            self._greeting = await self._services.synthesise(
-                self._brief.template.voice.tts, self._brief.greeting
+            self._greeting = await self._services.spoken_ahead(
+                self._brief.template, self._brief.greeting
             )
-        except httpx.HTTPError as error:  # the voice of the pipeline may still work
+        except VoiceLost as error:  # the voice of the pipeline may still work
             _log.warning("greeting_not_made", error=repr(error))
 
     async def speak(self) -> None:

@@ -44,12 +44,22 @@ PARAMS = TransportParams(
 )
 
 
+_FILLER_BYTES = 2 * SAMPLE_RATE * 40 // 1000  # 40 ms, as the rest is sent
+
+
 @dataclass
 class MarkFrame(ControlFrame):
     """Resolves `played` when all sound queued before it was heard (or never will be)."""
 
     played: asyncio.Future[bool] = field(default_factory=asyncio.Future)
     interruptible: bool = field(default=False, init=False)
+
+
+@dataclass
+class FillerFrame(ControlFrame):
+    """Sound (16-bit PCM) that covers a wait: it is heard, and is no turn of the agent's."""
+
+    pcm: bytes = b""
 
 
 class PhoneInput(BaseInputTransport):
@@ -158,10 +168,20 @@ class PhoneOutput(BaseOutputTransport):
         """Frames in line with the sound: marks, and the ends of turns."""
         if isinstance(frame, MarkFrame):
             await self._line.mark(frame.played)
+        elif isinstance(frame, FillerFrame):
+            await self._fill(frame.pcm)
         elif isinstance(frame, TTSStartedFrame):
             self._new_words = True
         elif isinstance(frame, LLMFullResponseEndFrame | LLMAssistantPushAggregationFrame):
             self._finish_speech()
+
+    async def _fill(self, pcm: bytes) -> None:
+        for at in range(0, len(pcm), _FILLER_BYTES):
+            piece = pcm[at : at + _FILLER_BYTES]
+            if not await self._line.send_sound(piece):
+                return
+            seconds = len(piece) / (2 * SAMPLE_RATE)
+            await asyncio.sleep(self._playback.sent(seconds, time.monotonic()))
 
     def _count(self, seconds: float, now: float) -> None:
         if self._speech is None and (self._new_words or self._last is None):

@@ -16,6 +16,7 @@ class Phrases:
     longest_call: str
     trouble: str
     resumed: str
+    fillers: tuple[str, ...]  # one after the other, while an answer takes its time
     transfer: str
     cannot_do: str
 
@@ -27,6 +28,7 @@ _ENGLISH = Phrases(
     longest_call="I'm sorry, I have to end our call here. Goodbye.",
     trouble="I'm sorry, I have a technical problem. I will try again later. Goodbye.",
     resumed="I'm sorry, we were interrupted for a moment. I'm here again.",
+    fillers=("One moment, please.", "I'm still here. Just a moment.", "It takes a little longer."),
     transfer="One moment please, I will connect you.",
     cannot_do="I'm sorry, I cannot do that right now. Is there anything else?",
 )
@@ -40,6 +42,11 @@ _PHRASES: dict[str, Phrases] = {
         trouble="Es tut mir leid, ich habe ein technisches Problem. Ich versuche es später noch "
         "einmal. Auf Wiederhören.",
         resumed="Entschuldigung, wir waren kurz unterbrochen. Ich bin wieder da.",
+        fillers=(
+            "Einen Moment, bitte.",
+            "Ich bin noch da. Einen Augenblick.",
+            "Es dauert noch etwas.",
+        ),
         transfer="Einen Moment bitte, ich verbinde Sie.",
         cannot_do="Es tut mir leid, das kann ich gerade nicht tun. Kann ich sonst helfen?",
     ),
@@ -50,6 +57,7 @@ _PHRASES: dict[str, Phrases] = {
         longest_call="Lo siento, tengo que terminar la llamada aquí. Adiós.",
         trouble="Lo siento, tengo un problema técnico. Lo intentaré más tarde. Adiós.",
         resumed="Disculpe, se cortó un momento. Aquí estoy de nuevo.",
+        fillers=("Un momento, por favor.", "Sigo aquí. Un momento.", "Tarda un poco más."),
         transfer="Un momento, por favor, le comunico.",
         cannot_do="Lo siento, ahora no puedo hacerlo. ¿Algo más en que pueda ayudarle?",
     ),

@@ -1,37 +1,28 @@
-"""When a provider's errors are worth another try, and when the call has to end."""
+"""What an error of the pipeline means for the call: by then, every remedy has been tried.
+
+The services of a call mend what can be mended (`model_route.py`, `spare_voice.py`,
+`phone_stt.py`); an error that they push after all ends the call, in words.
+"""
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from pipecat.frames.frames import ErrorFrame
+from pipecat.utils.errors import ErrorCategory
 
 from outdial_media import metrics
 from outdial_media.pipeline import CallPipeline
 
-MODEL_TRIES = 2
-VOICE_TRIES = 3
-
-
-class Remedy(StrEnum):
-    """What to do about an error."""
-
-    NOTHING = "nothing"  # the service mends itself, or it is no provider's error
-    ASK_AGAIN = "ask_again"  # the model owes an answer
-    APOLOGISE = "apologise"  # and end the call: somebody still hears us
-    HANG_UP = "hang_up"  # nothing can be said any more
-
 
 @dataclass(frozen=True)
 class Trouble:
-    """An error, whose it is, and what to do."""
+    """Whose error it is (`hearing`, `thinking`, `speaking`, `pipeline`), and what it says."""
 
     provider: str
-    remedy: Remedy
-    error: str = ""
+    error: str
 
 
 class ProviderTrouble:
-    """Counts the errors of one call's providers since each last did its work."""
+    """Tells the errors that end a call from those that do not."""
 
     def __init__(self, pipeline: CallPipeline) -> None:
         self._names = {
@@ -39,29 +30,16 @@ class ProviderTrouble:
             id(pipeline.thinking): "thinking",
             id(pipeline.speaking): "speaking",
         }
-        self._count = {"hearing": 0, "thinking": 0, "speaking": 0}
 
-    def works(self, provider: str) -> None:
-        """Forget the errors of a provider that has just done its work."""
-        self._count[provider] = 0
-
-    def weigh(self, frame: ErrorFrame) -> Trouble:
-        """What follows from an error of the pipeline."""
+    def weigh(self, frame: ErrorFrame) -> Trouble | None:
+        """The trouble that the call ends with; None if it can go on."""
         provider = self._names.get(id(frame.processor))
         if provider is None or frame.processor is None:
-            return Trouble("", Remedy.NOTHING)
+            return None
         metrics.provider_errors.labels(provider).inc()
-        self._count[provider] += 1
-        remedy = self._remedy(provider, usable=frame.processor.is_usable)
-        return Trouble(provider, remedy, frame.error)
-
-    def _remedy(self, provider: str, *, usable: bool) -> Remedy:
-        if provider == "hearing":  # it reconnects by itself, and says so when it gives up
-            return Remedy.NOTHING if usable else Remedy.APOLOGISE
-        if provider == "thinking":
-            if usable and self._count[provider] < MODEL_TRIES:
-                return Remedy.ASK_AGAIN
-            return Remedy.APOLOGISE
-        if usable and self._count[provider] < VOICE_TRIES:
-            return Remedy.NOTHING
-        return Remedy.HANG_UP
+        if frame.category is ErrorCategory.APPLICATION:  # a tool of ours, not the provider
+            return None
+        # The model's route has asked everybody; the other two say so when they have given up.
+        if provider == "thinking" or not frame.processor.is_usable:
+            return Trouble(provider, frame.error)
+        return None

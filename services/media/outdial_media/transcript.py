@@ -90,6 +90,19 @@ class Transcript:
             )
         )
 
+    def filler(self, text: str, seconds: float) -> None:
+        """Something was said to cover a wait. The model is not told."""
+        began = time.monotonic()
+        self._add(
+            SpokenTurn(
+                role="agent",
+                text=text,
+                started_at=_clock(began),
+                ended_at=_clock(began + seconds),
+                raw={"filler": True},
+            )
+        )
+
     def milestone(
         self, kind: str, payload: Mapping[str, object] | None = None, key: str | None = None
     ) -> None:

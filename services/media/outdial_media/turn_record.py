@@ -27,8 +27,8 @@ class TurnRecord:
         self._person_was_heard = False
         self.agent_spoke = False
         """Whether the agent has said anything since the person's last words."""
-        self.on_work: Callable[[str], None] = lambda _provider: None
-        """A provider has done its work: `thinking` or `speaking`."""
+        self.on_audible: Callable[[], None] = lambda: None
+        """The agent begins to be heard."""
         pipeline.output.on_speech = self._on_speech
         pipeline.output.on_person = transcript.person_spoke
         pipeline.hearing.on_heard = self._on_heard
@@ -43,7 +43,7 @@ class TurnRecord:
         return text
 
     def _on_speech(self, speech: Speech) -> None:
-        self.on_work("speaking")
+        self.on_audible()
         if speech.latency_ms is not None:
             metrics.reply.observe(speech.latency_ms / 1000)
         if not self._agent_was_heard:
@@ -60,7 +60,6 @@ class TurnRecord:
         self._transcript.heard(frame)
 
     def _on_text(self, text: str) -> None:
-        self.on_work("thinking")
         self.agent_spoke = self.agent_spoke or bool(text.strip())
 
     async def _on_person_turn(

@@ -15,7 +15,7 @@ from pipecat.frames.frames import (
     TTSTextFrame,
 )
 
-from outdial_media.phone_transport import MarkFrame
+from outdial_media.phone_transport import FillerFrame, MarkFrame
 from outdial_media.pipeline import CallPipeline
 from outdial_media.telephone_line import TelephoneLine
 from outdial_media.twilio_frames import SAMPLE_RATE
@@ -34,8 +34,8 @@ class Voice:
         frame.interruptible = not to_the_end
         await self._pipeline.worker.queue_frame(frame)
 
-    async def play(self, text: str, pcm: bytes) -> None:
-        """Say `text`, whose sound is there already. It can be interrupted."""
+    async def play(self, text: str, pcm: bytes, *, to_the_end: bool = False) -> None:
+        """Say `text`, whose sound is there already; `to_the_end`: nothing interrupts it."""
         # The text goes first: a greeting that is cut off must still be known to have begun.
         frames: list[Frame] = [
             TTSStartedFrame(),
@@ -45,8 +45,13 @@ class Voice:
             LLMAssistantPushAggregationFrame(),
         ]
         for frame in frames:
+            frame.interruptible = frame.interruptible and not to_the_end
             # Into the output: through the pipeline, the voice would speak the text once more.
             await self._pipeline.output.queue_frame(frame)
+
+    async def fill(self, pcm: bytes) -> None:
+        """Let sound be heard that is no part of what is being answered."""
+        await self._pipeline.output.queue_frame(FillerFrame(pcm))
 
     async def press(self, digits: str) -> None:
         """Send keypad tones in the sound itself: a Twilio stream takes no other (pipecat 1.14)."""

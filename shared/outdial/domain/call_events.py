@@ -29,6 +29,7 @@ A payload's shape depends on (source, kind); the table below is the whole list. 
 | pod | voicemail_left | - | kind |
 | pod | transferred | - | kind |
 | pod | provider_failed | `provider`, `error` | kind:stream_no:provider |
+| pod | provider_replaced | `provider`, `error`: another did its work | kind:number:stream_no |
 | pod | conversation_closed | `ended_by`, `reason`, `human_turns` | kind:stream_no |
 """
 
@@ -69,6 +70,7 @@ QUIET: frozenset[tuple[Source, str]] = frozenset(
     {
         (Source.POD, "first_audio_sent"),
         (Source.POD, "first_words_heard"),
+        (Source.POD, "provider_replaced"),
         (Source.STREAM, "status"),
         (Source.GATEWAY, "held"),
     }

@@ -119,11 +119,32 @@ class Transfer:
 
 @dataclass(frozen=True)
 class Voice:
-    """Which models hear, think and speak."""
+    """Which models hear, think and speak, and which ones take over when they do not.
+
+    Without a second one the first is asked once more, on a new connection.
+    """
 
     stt: str = "nova-3"
     llm: str = ""  # empty: GROQ_MODEL
     tts: str = "aura-2-thalia-en"
+    second_llm: str = ""
+    second_tts: str = ""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long providers may take, and what is said meanwhile (empty: words of the language).
+
+    The next model is asked after `first_token_ms` without a word, the other voice speaks after
+    `first_audio_ms` without a sound, and `filler` is said after so much silence since the person's
+    last sound. When nothing helps, `apology` ends the call, and the lead is tried again.
+    """
+
+    first_token_ms: int = 2500
+    first_audio_ms: int = 1500
+    filler_after_ms: int = 1500
+    filler: str = ""
+    apology: str = ""
 
 
 @dataclass(frozen=True)
@@ -235,6 +256,7 @@ class CallTemplate:
     amd: Amd = field(default_factory=Amd)
     voice: Voice = field(default_factory=Voice)
     turns: Turns = field(default_factory=Turns)
+    patience: Patience = field(default_factory=Patience)
     retry: Retry = field(default_factory=Retry)
     hours: Hours = field(default_factory=Hours)
     limits: Limits = field(default_factory=Limits)

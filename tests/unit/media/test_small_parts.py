@@ -2,7 +2,6 @@
 
 import asyncio
 import uuid
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,11 +16,10 @@ from outdial_media import background_writer, machine
 from outdial_media.background_writer import BackgroundWriter
 from outdial_media.instructions import earlier_messages, system_instruction
 from outdial_media.machine import SilenceWatch, wait_for_its_end
+from outdial_media.model_route import ModelRoute
 from outdial_media.phrases import phrases_for
-from outdial_media.provider_trouble import ProviderTrouble, Remedy
 from outdial_media.speech_services import SpeechServices
 from pipecat.audio.vad.vad_analyzer import VADState
-from pipecat.frames.frames import ErrorFrame
 from sqlalchemy.exc import OperationalError
 
 pytestmark = pytest.mark.unit
@@ -130,51 +128,6 @@ async def test_a_start_verdict_does_not_and_patience_is_bounded(
     assert asked == 10
 
 
-def _trouble() -> tuple[ProviderTrouble, SimpleNamespace]:
-    parts = SimpleNamespace(
-        hearing=SimpleNamespace(is_usable=True),
-        thinking=SimpleNamespace(is_usable=True),
-        speaking=SimpleNamespace(is_usable=True),
-    )
-    return ProviderTrouble(parts), parts  # type: ignore[arg-type]
-
-
-def _error(processor: Any) -> ErrorFrame:
-    return ErrorFrame(error="x", processor=processor)
-
-
-def test_the_model_is_asked_again_once() -> None:
-    trouble, parts = _trouble()
-    assert trouble.weigh(_error(parts.thinking)).remedy is Remedy.ASK_AGAIN
-    assert trouble.weigh(_error(parts.thinking)).remedy is Remedy.APOLOGISE
-
-
-def test_a_model_that_has_answered_since_gets_another_chance() -> None:
-    trouble, parts = _trouble()
-    trouble.weigh(_error(parts.thinking))
-    trouble.works("thinking")
-    assert trouble.weigh(_error(parts.thinking)).remedy is Remedy.ASK_AGAIN
-
-
-def test_a_recogniser_mends_itself_until_it_gives_up() -> None:
-    trouble, parts = _trouble()
-    assert trouble.weigh(_error(parts.hearing)).remedy is Remedy.NOTHING
-    parts.hearing.is_usable = False
-    assert trouble.weigh(_error(parts.hearing)).remedy is Remedy.APOLOGISE
-
-
-def test_without_a_voice_there_is_nothing_to_say() -> None:
-    trouble, parts = _trouble()
-    remedies = [trouble.weigh(_error(parts.speaking)).remedy for _ in range(3)]
-    assert remedies == [Remedy.NOTHING, Remedy.NOTHING, Remedy.HANG_UP]
-
-
-def test_errors_of_others_are_not_counted() -> None:
-    trouble, _ = _trouble()
-    assert trouble.weigh(_error(SimpleNamespace(is_usable=False))).remedy is Remedy.NOTHING
-    assert trouble.weigh(_error(None)).remedy is Remedy.NOTHING
-
-
 def test_the_model_knows_its_goal_its_greeting_and_the_time() -> None:
     text = system_instruction(_brief(), "Monday, 2026-03-09, 10:00")
     assert text.startswith("Talk to Ann.")
@@ -212,7 +165,9 @@ async def test_clients_are_made_once_a_process(settings: Settings) -> None:
     services = SpeechServices(settings)
     one, other = services.hearing(TEMPLATE), services.hearing(TEMPLATE)
     assert one._client is other._client is services._deepgram
-    assert services.thinking(TEMPLATE, "p")._client is services.groq
+    route = services.thinking(TEMPLATE, "p")._client
+    assert isinstance(route, ModelRoute)
+    assert {endpoint.client for endpoint in route._endpoints} == {services.groq}
     await services.close()
 
 

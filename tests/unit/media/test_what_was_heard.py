@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from outdial_media.speech_services import PhoneSTT
+from outdial_media.phone_stt import PhoneSTT
 from pipecat.frames.frames import Frame, InterruptionFrame, TranscriptionFrame
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.services.deepgram.stt import DeepgramSTTService

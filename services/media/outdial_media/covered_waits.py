@@ -1,0 +1,117 @@
+"""What one call says when a provider keeps it waiting, from sound that was made ahead of time.
+
+Fillers while an answer takes its time, and the apology when none will come: both are spoken with
+every provider gone.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+from outdial.operations.conversation_record import ConversationBrief
+
+from outdial_media import metrics
+from outdial_media.dead_air import DeadAir
+from outdial_media.phrases import phrases_for
+from outdial_media.pipeline import CallPipeline
+from outdial_media.provider_trouble import Trouble
+from outdial_media.spare_voice import VoiceLost
+from outdial_media.speech_services import SpeechServices
+from outdial_media.transcript import Transcript
+from outdial_media.turn_record import TurnRecord
+from outdial_media.twilio_frames import SAMPLE_RATE
+from outdial_media.voice import Voice
+
+_log = structlog.get_logger(__name__)
+
+_REPLACED = "provider_replaced"
+
+
+class CoveredWaits:
+    """Watches that a call is never silent for long, and records who was replaced by whom."""
+
+    def __init__(
+        self,
+        services: SpeechServices,
+        brief: ConversationBrief,
+        pipeline: CallPipeline,
+        voice: Voice,
+        turns: TurnRecord,
+        transcript: Transcript,
+        *,
+        wanted: Callable[[], bool],
+        give_up: Callable[[Trouble], None],
+    ) -> None:
+        template = brief.template
+        phrases, patience = phrases_for(template.language), template.patience
+        self.apology = patience.apology or phrases.trouble
+        self._fillers = (patience.filler,) if patience.filler else phrases.fillers
+        self._services = services
+        self._template = template
+        self._pipeline = pipeline
+        self._voice = voice
+        self._transcript = transcript
+        self._wanted = wanted
+        self._filling: set[asyncio.Task[None]] = set()
+        self._replaced = 0
+        self._stream_no = brief.stream_no
+        nobody = Trouble("pipeline", "an answer was owed, and none came")
+        self._air = DeadAir(patience.filler_after_ms / 1000, self._fill, lambda: give_up(nobody))
+        self.over = self._air.over
+        """No answer is owed (any more)."""
+        turns.on_audible = self._air.over
+        pipeline.thinking.on_begin = self._owed
+        pipeline.thinking.on_silent = self._air.over
+        pipeline.thinking.route.on_failure = lambda model, error: self._note(
+            "thinking", f"{model}: {error}"
+        )
+        pipeline.hearing.on_replaced = lambda error: self._note("hearing", error)
+        pipeline.speaking.on_replaced = lambda error: self._note("speaking", error)
+
+    async def prepare(self) -> None:
+        """Have the sounds made; most calls of a template find them made already."""
+        texts = (self.apology, *self._fillers)
+        await asyncio.gather(*(self._make(text) for text in texts))
+
+    async def apologise(self, *, can_speak: bool) -> bool:
+        """Say that it does not work; False when not even that can be said."""
+        pcm = self._services.kept(self._template, self.apology)
+        if not can_speak or (pcm is None and not self._pipeline.speaking.is_usable):
+            return False
+        if pcm is not None:
+            await self._voice.play(self.apology, pcm, to_the_end=True)
+        else:
+            await self._voice.say(self.apology, to_the_end=True)
+        return True
+
+    async def _make(self, text: str) -> None:
+        try:
+            await self._services.spoken_ahead(self._template, text)
+        except VoiceLost as error:  # the next call of this pod tries again
+            _log.warning("phrase_not_made", error=str(error))
+
+    def _owed(self) -> None:
+        self._air.owed(self._pipeline.output.person_silent_since)
+
+    def _fill(self, number: int) -> float | None:
+        text = self._fillers[number % len(self._fillers)]
+        pcm = self._services.kept(self._template, text)
+        if pcm is None or not self._wanted():
+            return None
+        metrics.fillers.inc()
+        task = asyncio.create_task(self._voice.fill(pcm))
+        self._filling.add(task)
+        task.add_done_callback(self._filling.discard)
+        seconds = len(pcm) / (2 * SAMPLE_RATE)
+        self._transcript.filler(text, seconds)
+        return seconds
+
+    def _note(self, provider: str, error: str) -> None:
+        """Somebody else does the work now: a fact that changes nothing else."""
+        metrics.provider_replacements.labels(provider).inc()
+        self._replaced += 1
+        self._transcript.milestone(
+            _REPLACED,
+            {"provider": provider, "error": error[:500]},
+            key=f"{_REPLACED}:{self._replaced}:{self._stream_no}",
+        )

@@ -1,0 +1,32 @@
+"""Deepgram's voice for one call, with another that speaks on when it does not."""
+
+import ssl
+from typing import Any
+
+from pipecat.services.deepgram.tts import DeepgramTTSService
+
+from outdial_media.spare_voice import SpeaksOn
+
+HANDSHAKE_SECONDS = 1.5
+LONGEST_GAP_SECONDS = 15.0
+"""Upstream takes a reply for finished after 3 s without sound; here its end is always told."""
+
+
+class PhoneTTS(SpeaksOn, DeepgramTTSService):
+    """Deepgram's voice. Adds: a shared TLS context, no compression of audio, and the spare."""
+
+    def __init__(self, tls: ssl.SSLContext | None, **kwargs: Any) -> None:
+        super().__init__(stop_frame_timeout_s=LONGEST_GAP_SECONDS, **kwargs)
+        self._tls = tls
+
+    async def _websocket_connect(self, uri: str, **kwargs: Any) -> Any:
+        extra: dict[str, Any] = {"compression": None, "open_timeout": HANDSHAKE_SECONDS}
+        if self._tls is not None:
+            extra["ssl"] = self._tls
+        return await super()._websocket_connect(uri, **(extra | kwargs))
+
+    async def _connect_websocket(self) -> None:
+        before = self._websocket
+        await super()._connect_websocket()
+        if self._websocket is not None and self._websocket is not before:
+            self._connected()
