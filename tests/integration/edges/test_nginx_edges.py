@@ -16,10 +16,11 @@ pytestmark = [pytest.mark.integration, pytest.mark.needs("nginx")]
 TEMPLATE = "0198f0a0-0000-7000-8000-000000000001"
 ATTEMPT = "0198f0a0-0000-7000-8000-000000000002"
 TOKEN = "A" * 30 + "-_9"
+ONE, TWO = "13cbf930baab", "4fb787e6c7e0"  # replicas are called by their containers' ids
 HOSTS = {
-    "pod-1": "127.0.0.2",
-    "pod-2": "127.0.0.3",
-    "api": "127.0.0.4",
+    ONE: "127.0.0.2",
+    TWO: "127.0.0.3",
+    "gateway": "127.0.0.4",
     "redis": "127.0.0.5",
     "evil.example": "127.0.0.6",
 }
@@ -27,7 +28,7 @@ HOSTS = {
 
 @pytest.fixture
 async def edge(tmp_path: Path) -> AsyncIterator[Edge]:
-    """As in compose: short names, Docker's kind of resolver."""
+    """As in compose: containers' ids, Docker's kind of resolver."""
     async with running_edge(tmp_path, "compose.env", HOSTS) as running:
         yield running
 
@@ -37,7 +38,7 @@ def media(pod: str, token: str = TOKEN) -> str:
 
 
 async def test_each_pods_socket_reaches_that_pod_with_its_signature(edge: Edge) -> None:
-    for pod in ("pod-1", "pod-2", "pod-1"):
+    for pod in (ONE, TWO, ONE):
         url = f"ws://127.0.0.1:{edge.port}{media(pod)}"
         headers = {"X-Twilio-Signature": f"signed+for/{pod}="}
         async with connect(url, additional_headers=headers, proxy=None) as socket:
@@ -46,12 +47,12 @@ async def test_each_pods_socket_reaches_that_pod_with_its_signature(edge: Edge) 
             assert await socket.recv() == "twenty milliseconds"
         assert edge.hosts[pod].paths[-1] == media(pod)  # byte for byte: it is signed
         assert edge.hosts[pod].headers[-1]["X-Twilio-Signature"] == f"signed+for/{pod}="
-    assert set(edge.asked) == {"pod-1", "pod-2"}
+    assert set(edge.asked) == {ONE, TWO}
 
 
 async def test_a_pod_that_is_gone_is_a_refusal_and_not_a_wait(edge: Edge) -> None:
-    await edge.stop("pod-2")
-    for pod in ("pod-2", "pod-77"):  # dead, and never there
+    await edge.stop(TWO)
+    for pod in (TWO, "ffffffffffff"):  # dead, and never there
         with pytest.raises(InvalidStatus) as refused:
             await connect(f"ws://127.0.0.1:{edge.port}{media(pod)}", proxy=None).__aenter__()
         assert refused.value.response.status_code in {502, 504}
@@ -62,33 +63,33 @@ async def test_a_pod_that_is_gone_is_a_refusal_and_not_a_wait(edge: Edge) -> Non
     "path",
     [
         media("redis"),  # a host of the same network
-        media("api"),
+        media("gateway"),
         media("evil.example"),
         media("127.0.0.5"),
         media("localhost"),
-        media("pod-1.evil.example"),
-        media("pod-1:6379"),
-        media("pod-1@redis"),
-        media("POD-1"),
-        media("pod-12345"),
-        media("pod-1%2eevil.example"),
-        media("pod-1%00"),
-        media("..%2fpod-1"),
-        f"/pods/pod-1/../redis/ws/{TEMPLATE}/{TOKEN}",
-        f"/pods/redis/../pod-1/ws/{TEMPLATE}/{TOKEN}",
-        f"/pods/pod-1/ws/{TEMPLATE}/../../../metrics",
-        f"/pods/pod-1/ws/{TEMPLATE}%2f{TOKEN}",
-        f"/pods/pod-1%2fws/{TEMPLATE}/{TOKEN}",
-        f"/pods//pod-1/ws/{TEMPLATE}/{TOKEN}",
-        f"//pods/pod-1/ws/{TEMPLATE}/{TOKEN}",
-        f"/pods/pod-1/./ws/{TEMPLATE}/{TOKEN}",
-        f"/pods/pod-1/ws/{TEMPLATE}/{TOKEN}/",
-        f"/pods/pod-1/ws/{TEMPLATE}/{TOKEN}?a=b",
-        f"/pods/pod-1/ws/{TEMPLATE}/{TOKEN}%0d%0aX:y",
-        f"/pods/pod-1/ws/{TEMPLATE}/short",
-        "/pods/pod-1/health",
-        "/pods/pod-1/metrics",
-        "/pods/pod-1",
+        media(f"{ONE}.evil.example"),
+        media(f"{ONE}:6379"),
+        media(f"{ONE}@redis"),
+        media(ONE.upper()),
+        media(ONE + "0"),
+        media(f"{ONE}%2eevil.example"),
+        media(f"{ONE}%00"),
+        media(f"..%2f{ONE}"),
+        f"/pods/{ONE}/../redis/ws/{TEMPLATE}/{TOKEN}",
+        f"/pods/redis/../{ONE}/ws/{TEMPLATE}/{TOKEN}",
+        f"/pods/{ONE}/ws/{TEMPLATE}/../../../metrics",
+        f"/pods/{ONE}/ws/{TEMPLATE}%2f{TOKEN}",
+        f"/pods/{ONE}%2fws/{TEMPLATE}/{TOKEN}",
+        f"/pods//{ONE}/ws/{TEMPLATE}/{TOKEN}",
+        f"//pods/{ONE}/ws/{TEMPLATE}/{TOKEN}",
+        f"/pods/{ONE}/./ws/{TEMPLATE}/{TOKEN}",
+        f"/pods/{ONE}/ws/{TEMPLATE}/{TOKEN}/",
+        f"/pods/{ONE}/ws/{TEMPLATE}/{TOKEN}?a=b",
+        f"/pods/{ONE}/ws/{TEMPLATE}/{TOKEN}%0d%0aX:y",
+        f"/pods/{ONE}/ws/{TEMPLATE}/short",
+        f"/pods/{ONE}/health",
+        f"/pods/{ONE}/metrics",
+        f"/pods/{ONE}",
         "/pods/",
         "http://redis/pods/redis/ws/x/y",
     ],
@@ -101,18 +102,18 @@ async def test_tricks_reach_nobody(edge: Edge, path: str) -> None:
 
 
 async def test_a_media_path_without_an_upgrade_reaches_nobody(edge: Edge) -> None:
-    assert (await edge.raw(media("pod-1")))[0] == 404
-    assert (await edge.raw(media("pod-1"), "POST"))[0] == 404
+    assert (await edge.raw(media(ONE)))[0] == 404
+    assert (await edge.raw(media(ONE), "POST"))[0] == 404
     assert edge.asked == {}
 
 
 @pytest.mark.parametrize(
     "path",
     [
-        f"/twilio/voice/{ATTEMPT}?pod=pod-1&boot=b&at=wss%3A%2F%2Fx%2Fpods%2Fpod-1",
+        f"/twilio/voice/{ATTEMPT}?pod={ONE}&boot=b&at=wss%3A%2F%2Fx%2Fpods%2F{ONE}",
         f"/twilio/callback/status/{ATTEMPT}",
         f"/twilio/callback/stream-ended/{ATTEMPT}/2",
-        f"/twilio/callback/twiml-fallback/{ATTEMPT}?pod=pod-1",
+        f"/twilio/callback/twiml-fallback/{ATTEMPT}?pod={ONE}",
         "/twilio/inbound",
     ],
 )
@@ -120,7 +121,7 @@ async def test_twilios_routes_reach_the_gateway_as_they_were_signed(edge: Edge, 
     # The process behind answers GETs only (a WebSocket server): what counts is what reached it.
     status, _ = await edge.raw(path, "POST", X_Twilio_Signature="abc=")
     assert status != 404
-    assert edge.names.asked == ["api"]
+    assert edge.names.asked == ["gateway"]
     assert (await edge.raw(path))[0] == 403  # Twilio posts
 
 
@@ -152,8 +153,8 @@ async def test_nothing_else_is_public(edge: Edge, path: str) -> None:
 async def test_without_a_gateway_the_fallback_is_a_goodbye_and_the_rest_an_error(
     edge: Edge,
 ) -> None:
-    await edge.stop("api")
-    status, body = await edge.raw(f"/twilio/callback/twiml-fallback/{ATTEMPT}?pod=pod-1", "POST")
+    await edge.stop("gateway")
+    status, body = await edge.raw(f"/twilio/callback/twiml-fallback/{ATTEMPT}?pod={ONE}", "POST")
     assert status == 200
     assert [verb.tag for verb in ET.fromstring(body)] == ["Say", "Hangup"]
     for path in (f"/twilio/voice/{ATTEMPT}", f"/twilio/callback/stream-ended/{ATTEMPT}/1"):
@@ -161,12 +162,12 @@ async def test_without_a_gateway_the_fallback_is_a_goodbye_and_the_rest_an_error
 
 
 async def test_no_token_is_written_to_the_log(edge: Edge, tmp_path: Path) -> None:
-    url = f"ws://127.0.0.1:{edge.port}{media('pod-1')}"
+    url = f"ws://127.0.0.1:{edge.port}{media(ONE)}"
     async with connect(url, proxy=None) as socket:
         await socket.recv()
     await edge.raw("/")  # a later line: the log is written in order
     text = (tmp_path / "access.log").read_text()
-    assert "pod=pod-1 101" in text
+    assert f"pod={ONE} 101" in text
     assert TOKEN not in text
 
 
