@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from outdial_sandbox.carrier.call_request import CallRequest
+from outdial_sandbox.carrier.dialed_leg import LegRecord
 from outdial_sandbox.carrier.faults import PostFault
 from outdial_sandbox.carrier.identifiers import iso8601, new_sid
 from outdial_sandbox.carrier.line import Line
@@ -59,6 +60,7 @@ class Call:
     answered_by: str | None = None
     detection_ms: int | None = None
     streams: list[StreamRecord] = field(default_factory=list)
+    legs: list[LegRecord] = field(default_factory=list)
     recordings: list[Recording] = field(default_factory=list)
     problems: list[dict[str, Any]] = field(default_factory=list)
     log: WebhookLog = field(default_factory=WebhookLog)
@@ -100,7 +102,7 @@ class Call:
     def forget(self) -> None:
         """Let go of all that only the ledger shows: an ended call is kept for REST alone."""
         self.line = None
-        self.history, self.streams, self.problems = [], [], []
+        self.history, self.streams, self.legs, self.problems = [], [], [], []
         self.log = WebhookLog()
         self.request = replace(
             self.request, voice=None, twiml=None, fallback=None, status=None, detection=None

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from outdial_sandbox.carrier.call_request import DetectionRequest
+from outdial_sandbox.carrier.dialed_leg import DialedLeg
 from outdial_sandbox.carrier.machine_detection import MachineDetector, Verdict
 from outdial_sandbox.carrier.pacer import Pacer
 from outdial_sandbox.carrier.playback import AudioSource
@@ -92,7 +93,8 @@ class CallAudio:
         if said is None:
             return
         self._frames += 1
-        self.bot_speech.add(played)
+        # Somebody who was put through is not the bot.
+        self.bot_speech.add(None if isinstance(self._source, DialedLeg) else played)
         for recorder in self._recorders:
             recorder.add(said, _SILENCE if played is None else played)
         self._judge(said)

@@ -38,7 +38,7 @@ class Exchange:
     ) -> None:
         self.config = config
         self.began_at = time.time()
-        self.network = Network(config, settings)
+        self.network = Network(config, settings, who_answers)
         self.ledger = Ledger(self.network.injected)
         self.who_answers = who_answers
         self.calls: dict[str, Call] = {}

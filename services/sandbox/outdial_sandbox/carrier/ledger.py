@@ -157,6 +157,7 @@ def call_entry(call: Call) -> dict[str, Any]:
         "detection_ms": call.detection_ms,
         **(_audio_entry(call, call.line) if isinstance(call.line, CallAudio) else _NO_AUDIO),
         "streams": [stream.entry() for stream in call.streams],
+        "legs": [leg.entry() for leg in call.legs],
         "recording": recording,
         "problems": list(call.problems),
         "webhooks": call.log.entries(),

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,7 @@ from outdial_sandbox.carrier.config import CarrierConfig, NetworkSettings
 from outdial_sandbox.carrier.departures import Departures
 from outdial_sandbox.carrier.pacer import Pacer
 from outdial_sandbox.carrier.webhooks import WebhookClient
+from outdial_sandbox.people.behaviour import Person
 
 
 @dataclass
@@ -18,6 +19,7 @@ class Network:
 
     config: CarrierConfig
     settings: NetworkSettings
+    who_answers: Callable[[str, int], Person]
     pacer: Pacer = field(default_factory=Pacer)
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
     injected: Counter[str] = field(default_factory=Counter)  # faults, by name

@@ -6,14 +6,11 @@ import numpy as np
 import numpy.typing as npt
 
 from outdial_sandbox.people.behaviour import FRAME_SAMPLES, SAMPLE_RATE, Frame
+from outdial_sandbox.people.keypad import COLUMNS, KEYS, ROWS
 
 _WINDOW = np.hanning(FRAME_SAMPLES)
 _BIN_HERTZ = SAMPLE_RATE / FRAME_SAMPLES
 _PURE = 0.9  # of the power lies in one peak; vowels stay below
-
-_ROWS = (697, 770, 852, 941)
-_COLUMNS = (1209, 1336, 1477)
-_KEYPAD = ("123", "456", "789", "*0#")
 
 
 @dataclass(frozen=True)
@@ -50,8 +47,8 @@ def keys(digits: str) -> npt.NDArray[np.int16]:
 def _key(digit: str) -> npt.NDArray[np.int16]:
     if digit in "wW":
         return np.zeros(SAMPLE_RATE // (2 if digit == "w" else 1), np.int16)
-    row = next(number for number, keypad in enumerate(_KEYPAD) if digit in keypad)
-    column = _KEYPAD[row].index(digit)
+    row = next(number for number, keypad in enumerate(KEYS) if digit in keypad)
+    column = KEYS[row].index(digit)
     at = np.arange(SAMPLE_RATE // 10) / SAMPLE_RATE
-    both = np.sin(2 * np.pi * _ROWS[row] * at) + np.sin(2 * np.pi * _COLUMNS[column] * at)
+    both = np.sin(2 * np.pi * ROWS[row] * at) + np.sin(2 * np.pi * COLUMNS[column] * at)
     return np.concatenate([(both * 6000).astype(np.int16), np.zeros(SAMPLE_RATE // 10, np.int16)])

@@ -78,7 +78,23 @@ class Connect:
     method: str
 
 
-Verb = Say | Play | Pause | Redirect | Hangup | Connect
+@dataclass(frozen=True)
+class Dial:
+    """Call somebody else and connect the two; `action` is asked when that has ended.
+
+    `whisper_url` is a document for the one who is dialed, before they meet.
+    """
+
+    number: str
+    caller_id: str | None
+    timeout: float
+    whisper_url: str | None
+    whisper_method: str
+    action: str | None
+    method: str
+
+
+Verb = Say | Play | Pause | Redirect | Hangup | Connect | Dial
 
 
 def parse_twiml(document: bytes | str) -> list[Verb]:
@@ -141,6 +157,25 @@ def _connect(element: ET.Element) -> Connect:
     return Connect(_stream(streams[0]), element.get("action"), _method(element, "method"))
 
 
+def _dial(element: ET.Element) -> Dial:
+    nouns = list(element)
+    if len(nouns) > 1 or any(noun.tag != "Number" for noun in nouns):
+        raise TwimlError(NOT_VALID, "<Dial> must hold one number; the carrier knows no other")
+    noun = nouns[0] if nouns else element
+    number = re.sub(r"[\s().-]", "", noun.text or "")
+    if not re.fullmatch(r"\+?[1-9]\d{6,14}", number):
+        raise TwimlError(13224, f"<Dial>: invalid phone number {number!r}")
+    return Dial(
+        number=number if number.startswith("+") else f"+{number}",
+        caller_id=element.get("callerId"),
+        timeout=float(_count(element, "timeout", 30)),
+        whisper_url=noun.get("url") if nouns else None,
+        whisper_method=_method(noun, "method") if nouns else "POST",
+        action=element.get("action"),
+        method=_method(element, "method"),
+    )
+
+
 def _stream(element: ET.Element) -> Stream:
     if not (url := element.get("url", "").strip()):
         raise TwimlError(NOT_VALID, "<Stream> has no url")
@@ -192,4 +227,5 @@ _READERS: dict[str, Callable[[ET.Element], Verb]] = {
     "Hangup": _hangup,
     "Reject": _hangup,
     "Connect": _connect,
+    "Dial": _dial,
 }

@@ -13,11 +13,13 @@ import numpy as np
 from outdial_sandbox.carrier.call import Call, EndedBy, call_params, stream_params
 from outdial_sandbox.carrier.call_request import Hook, is_web_address
 from outdial_sandbox.carrier.callback_chain import CallbackChain
+from outdial_sandbox.carrier.dialed_leg import LegRecord
 from outdial_sandbox.carrier.faults import (
     action_answer_is_lost,
     action_is_doubled,
     stream_fate,
 )
+from outdial_sandbox.carrier.fetched_document import document_of
 from outdial_sandbox.carrier.line import Line
 from outdial_sandbox.carrier.media_stream import (
     MediaStream,
@@ -28,10 +30,12 @@ from outdial_sandbox.carrier.media_stream import (
 from outdial_sandbox.carrier.network import Network
 from outdial_sandbox.carrier.playback import Prompt
 from outdial_sandbox.carrier.prompts import PromptError, read_audio, spoken
+from outdial_sandbox.carrier.putting_through import PuttingThrough
 from outdial_sandbox.carrier.tones import keys
 from outdial_sandbox.carrier.twiml_document import (
     NOT_VALID,
     Connect,
+    Dial,
     Hangup,
     Pause,
     Play,
@@ -73,6 +77,7 @@ class Interpreter:
         self._actions = 0
         self._at = ""  # the URL of the document being executed
         self.connected: Hook | None = None  # the `action` of the stream being run
+        self._dialed: tuple[Hook, LegRecord] | None = None  # the same of a `<Dial>`
 
     async def run(self, source: Source) -> EndedBy:
         """Execute from `source` to the end. Returns who ended the call."""
@@ -93,6 +98,13 @@ class Interpreter:
     def left(self, *, tell: bool) -> None:
         """The call has left the stream it was in: `tell` its `action`, whose answer is nothing."""
         self._stream_callbacks.finish()
+        if self._dialed is not None and self._call.over:
+            asked, leg = self._dialed
+            params = call_params(self._call) | leg.params()
+            self._network.spawn(
+                self._network.webhooks.send(asked, params, self._log, "dial"), "dial"
+            )
+        self._dialed = None
         hook, self.connected = self.connected, None
         if hook is not None and tell:
             self._network.spawn(self._ask_action(hook, call_params(self._call)), "action")
@@ -135,9 +147,9 @@ class Interpreter:
         self._at = urldefrag(source.hook.url).url
         params = call_params(self._call) | self._verdict() | dict(source.extra)
         if source.purpose == "action":
-            return _document(await self._ask_action(source.hook, params))
+            return document_of(await self._ask_action(source.hook, params))
         send = self._network.webhooks.send
-        return _document(await send(source.hook, params, self._log, source.purpose))
+        return document_of(await send(source.hook, params, self._log, source.purpose))
 
     async def _ask_action(self, hook: Hook, params: Mapping[str, str]) -> Answered | Unanswered:
         """Post `action`; twice, if that is asked for: the first or the second answer counts."""
@@ -186,7 +198,22 @@ class Interpreter:
                     await self._repeat(await self._spoken(text, language), loop)
                 case Play():
                     await self._play(verb)
+                case Dial():
+                    if (following := await self._dial(verb)) is not None:
+                        return following
         return None
+
+    async def _dial(self, dial: Dial) -> Source | None:
+        """Put the person through to somebody else; `action`, if there is one, comes next."""
+        hook = None if dial.action is None else self._hook(dial.action, dial.method)
+        whisper = self._hook(dial.whisper_url, dial.whisper_method) if dial.whisper_url else None
+        through = PuttingThrough(self._call, self._line, self._network, dial)
+        self._dialed = None if hook is None else (hook, through.record)
+        await through.run(whisper)
+        self._dialed = None
+        if hook is None:
+            return None
+        return Source(hook=hook, extra=through.record.params(), purpose="dial")
 
     async def _play(self, play: Play) -> None:
         if play.digits:
@@ -288,19 +315,3 @@ class Interpreter:
         if not is_web_address(whole):
             raise TwimlError(11100, f"not a valid URL: {url!r}")
         return Hook(whole, method)
-
-
-def _document(answer: Answered | Unanswered) -> list[Verb]:
-    """The verbs of what the customer's server answered. Raises TwimlError."""
-    if isinstance(answer, Unanswered):
-        raise TwimlError(answer.code, answer.reason)
-    if answer.status >= 300:
-        raise TwimlError(11200, f"HTTP {answer.status}")
-    kind = answer.content_type.partition(";")[0].strip().lower()
-    if kind.startswith("audio/"):
-        return [Play(answer.url, "", 1)]
-    if kind == "text/plain":
-        return [Say(answer.body.decode(errors="replace"), "en-US", 1)]
-    if kind and not kind.endswith(("/xml", "+xml", "/html")):
-        raise TwimlError(12300, f"invalid content type {kind}")
-    return parse_twiml(answer.body)

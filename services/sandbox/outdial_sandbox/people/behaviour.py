@@ -34,6 +34,7 @@ Intent = Literal[
     "bye",
     "machine",
     "screening",
+    "menu",
 ]
 
 

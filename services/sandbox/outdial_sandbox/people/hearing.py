@@ -3,6 +3,7 @@
 import numpy as np
 
 from outdial_sandbox.people.behaviour import FRAME_SECONDS, Frame
+from outdial_sandbox.people.keypad import KeypadEar
 
 _LOUD = 200.0  # root mean square: well above comfort noise, well below speech
 _ATTACK_FRAMES = 3  # a click is shorter than 60 ms
@@ -12,16 +13,21 @@ _SAME_SPEECH = 0.5  # seconds: a gap shorter than this lies within one speech
 class Ear:
     """Follows the energy of what comes down the line, 20 ms at a time. Times are in seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, keys: bool = False) -> None:
         self.now = 0.0
         self._loud_frames = 0
         self._began: float | None = None
         self._last_loud: float | None = None
         self._heard = 0.0
+        self._keypad = KeypadEar() if keys else None
+        self.keys = ""
+        """Keys that were pressed so far, where somebody listens for them."""
 
     def hear(self, frame: Frame) -> None:
         """Take the next frame."""
         self.now += FRAME_SECONDS
+        if self._keypad is not None:
+            self.keys += self._keypad.hear(frame)
         if not _is_loud(frame):
             self._loud_frames = 0
             return

@@ -9,7 +9,15 @@ from dataclasses import dataclass
 
 from outdial_sandbox.people.behaviour import Answer, Behaviour, Person
 from outdial_sandbox.people.machines import Fax, Machine
-from outdial_sandbox.people.talker import AfterBot, AfterOwn, InSilence, Move, Talker, WhileBot
+from outdial_sandbox.people.talker import (
+    AfterBot,
+    AfterKey,
+    AfterOwn,
+    InSilence,
+    Move,
+    Talker,
+    WhileBot,
+)
 
 # Most people wait for a voice before they speak, and say hello only into silence.
 _HELLO = Move(InSilence(1.2), say="hello", optional=True)
@@ -184,6 +192,29 @@ TABLE: dict[str, Entry] = {
             noise=120.0,
         ),
         "as 00, on a noisy line",
+    ),
+    "26": Entry(
+        Talker(
+            "menu",
+            (
+                Move(AfterOwn(0.5), say="menu", voice="en-us+f2"),
+                Move(InSilence(6.0), say="menu", optional=True, voice="en-us+f2"),
+                Move(AfterKey("1"), say="screening_hold", voice="en-us+f2"),
+                Move(AfterOwn(2.0), say="hello_who", voice="en-us+michael"),
+                Move(AfterBot(), say="confirm", voice="en-us+michael"),
+                Move(AfterBot(1.2), say="confirm_again", voice="en-us+michael"),
+                Move(AfterBot(2.5), say="bye", voice="en-us+michael", hang_up=2.5),
+            ),
+        ),
+        "a menu: press 1 (keypad tone); then somebody comes and says yes",
+    ),
+    "27": Entry(
+        Talker(
+            "colleague",
+            (Move(AfterOwn(0.5), say="colleague"), Move(AfterOwn(4.0), hang_up=0.0)),
+            answer=Answer("person", ring_seconds=1.0),
+        ),
+        "a human to put calls through to: says who they are, and hangs up 4 s later",
     ),
 }
 

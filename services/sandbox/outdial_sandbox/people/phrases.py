@@ -68,8 +68,13 @@ LINES: dict[str, tuple[Phrase, ...]] = {
     "mailbox_full": _variants("machine", "There is no room for more messages."),
     "try_later": _variants("machine", "Please try again later."),
     "screening": _variants("screening", "Please say your name and why you are calling."),
+    "menu": _variants("menu", "To talk to somebody press one."),
     "screening_hold": _variants("screening", "Thank you, please stay on the line."),
 }
+
+# What a colleague says who is put through: never heard by a recogniser, so not told apart there.
+COLLEAGUE = "colleague"
+LINES[COLLEAGUE] = _variants(None, "Hello, this is a colleague, how can I help?")
 
 # Short words that callers' applications may meet, beside what the people's scripts say.
 SINGLE_WORDS: tuple[Phrase, ...] = (
@@ -80,7 +85,7 @@ SINGLE_WORDS: tuple[Phrase, ...] = (
 
 def all_phrases() -> tuple[Phrase, ...]:
     """Each phrase once: what recognition has to tell apart."""
-    said = [phrase for variants in LINES.values() for phrase in variants]
+    said = [phrase for line, variants in LINES.items() for phrase in variants if line != COLLEAGUE]
     return tuple(dict.fromkeys([*said, *SINGLE_WORDS]))
 
 

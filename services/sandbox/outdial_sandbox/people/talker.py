@@ -59,7 +59,18 @@ class InSilence:
         return min(ear.silence, quiet_for) >= self.seconds
 
 
-When = AfterBot | WhileBot | AfterOwn | InSilence
+@dataclass(frozen=True)
+class AfterKey:
+    """The key `key` was pressed."""
+
+    key: str
+
+    def is_now(self, ear: Ear, quiet_for: float) -> bool:  # noqa: ARG002
+        """Whether it has come true."""
+        return self.key in ear.keys
+
+
+When = AfterBot | WhileBot | AfterOwn | InSilence | AfterKey
 
 
 @dataclass(frozen=True)
@@ -123,7 +134,7 @@ class Conversation:
         self._hello: Sound | None = hello
         self._delay = delay
         self._mouth = mouth
-        self._ear = Ear()
+        self._ear = Ear(keys=any(isinstance(move.when, AfterKey) for move in talker.moves))
         self._next = 0
         self._own_ended = 0.0
         self._hang_up_after: float | None = None
