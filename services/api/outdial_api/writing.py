@@ -23,7 +23,7 @@ _log = structlog.get_logger(__name__)
 
 P = ParamSpec("P")
 
-GATHER_SECONDS = 0.05
+GATHER_SECONDS = 0.1
 MOST_TOGETHER = 200
 MOST_WAITING = 50_000
 """While Postgres is away, half a kilobyte each. What comes after is dropped: pod, carrier and
@@ -77,13 +77,14 @@ class Writing:
         """Write, until canceled. While Postgres is away facts wait for it."""
         while True:
             await self._some.wait()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(GATHER_SECONDS):
-                    await self._hurry.wait()
-            while self._facts:
-                await self._write(list(islice(self._facts, MOST_TOGETHER)))
-            self._some.clear()
-            self._none.set()
+            if len(self._facts) < MOST_TOGETHER:  # what came during a write gathers as well
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(GATHER_SECONDS):
+                        await self._hurry.wait()
+            await self._write(list(islice(self._facts, MOST_TOGETHER)))
+            if not self._facts:
+                self._some.clear()
+                self._none.set()
 
     async def _write(self, facts: list[Fact]) -> None:
         try:

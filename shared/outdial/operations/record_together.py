@@ -24,8 +24,7 @@ async def record_together(runtime: Runtime, facts: Sequence[Fact]) -> None:
     What is unusual about one of them (its call is over, not bound yet, or just being written) is
     left to `record_event`, which has the rules. Repeating all of it changes nothing.
     """
-    left = facts if len(facts) == 1 else await _write_ordinary(runtime, facts)
-    for attempt_id, event in left:
+    for attempt_id, event in await _write_ordinary(runtime, facts):
         try:
             await record_event(runtime, attempt_id, event, in_time=False)
         except STORE_ERRORS:
