@@ -181,16 +181,21 @@ def _variables(raw: Mapping[str, object]) -> dict[str, Any]:
 
 
 def _value(key: str, value: object) -> object:
-    label = f"variables.{key[:50]}"
-    if len(key) > MAX_KEY or unstorable(key):
-        raise _BadLead(label, "has a name that cannot be used")
-    if isinstance(value, float) and not math.isfinite(value):
-        raise _BadLead(label, "must be a finite number")
-    if value is not None and not isinstance(value, str | int | float | bool):
-        raise _BadLead(label, "must be text, a number, true or false")
-    if isinstance(value, str) and (reason := _unspeakable(value)):
-        raise _BadLead(label, reason)
+    if reason := _unusable(key, value):
+        raise _BadLead(f"variables.{key[:50]}", reason)
     return value
+
+
+def _unusable(key: str, value: object) -> str | None:
+    if len(key) > MAX_KEY or unstorable(key):
+        return "has a name that cannot be used"
+    if isinstance(value, str):
+        return _unspeakable(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return "must be a finite number"
+    if value is not None and not isinstance(value, int | float | bool):
+        return "must be text, a number, true or false"
+    return None
 
 
 def _unspeakable(value: str) -> str | None:

@@ -57,7 +57,7 @@ async def enqueue_call(runtime: Runtime, request: CallRequest, ids: RequestIds) 
         campaign = await _campaign(session, template)
         lead = _checked(request, template, campaign, ids)
         await _refuse_suppressed(session, lead)
-        known = await leads.known_ids(session, [lead.id]) if ids.repeatable else set()
+        known = await leads.known_between(session, lead.id, lead.id) if ids.repeatable else set()
         if not known:
             await leads.insert(session, [lead], datetime.now(UTC))
         row = await leads.get(session, lead.id)

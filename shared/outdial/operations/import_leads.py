@@ -1,4 +1,4 @@
-"""Import leads: checked one by one, written a thousand at a time.
+"""Import leads: checked one by one, written some thousand at a time.
 
 Each batch is one transaction. A crash in the middle leaves whole batches behind, and running the
 import again is harmless: with the same Idempotency-Key every row has the id it had before
@@ -8,7 +8,7 @@ duplicate. An import of rows without either, sent again, is a second import.
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -23,9 +23,10 @@ from outdial.operations.parse_template import template_of
 from outdial.operations.request_ids import RequestIds
 from outdial.operations.runtime import Runtime
 from outdial.storage import campaigns, leads, locks, templates
-from outdial.storage.leads import NewLead
+from outdial.storage.leads import LeadLines
 
-BATCH = 1000
+BATCH = 2000
+"""Leads in a transaction. The next are read and checked while Postgres writes these."""
 
 Result = TypeVar("Result")
 
@@ -63,18 +64,31 @@ async def import_target(runtime: Runtime, campaign_id: uuid.UUID) -> Target:
 
 async def import_leads(
     runtime: Runtime, target: Target, rows: Iterator[RawLead], ids: RequestIds
-) -> AsyncIterator[list[ItemResult]]:
+) -> AsyncGenerator[list[ItemResult], None]:
     """Write the leads of `rows`; what became of each comes back batch by batch, in order.
 
-    Reading and checking run in a thread: a large file must not hold up anybody's answer.
+    Reading and checking run in a thread: a large file must not hold up anybody's answer. Whoever
+    stops early closes the iterator (`aclosing`) before the file: the thread reads ahead.
     """
     number = 0
-    while batch := await _in_thread(_read, rows, target, ids, number):
-        number += len(batch)
-        async with runtime.sessions.begin() as session:
-            results = await _write(session, target, batch, ids)
-        yield results
+    ahead = _reading(rows, target, ids, number)
+    try:
+        while batch := await ahead:
+            number += len(batch)
+            ahead = _reading(rows, target, ids, number)
+            async with runtime.sessions.begin() as session:
+                results = await _write(session, target, batch, ids)
+            yield results
+    finally:
+        ahead.cancel()
+        await asyncio.gather(ahead, return_exceptions=True)
     runtime.hints.dispatch()
+
+
+def _reading(
+    rows: Iterator[RawLead], target: Target, ids: RequestIds, number: int
+) -> "asyncio.Task[list[_Checked]]":
+    return asyncio.create_task(_in_thread(_read, rows, target, ids, number))
 
 
 async def _in_thread(work: Callable[..., Result], *arguments: object) -> Result:
@@ -87,14 +101,30 @@ async def _in_thread(work: Callable[..., Result], *arguments: object) -> Result:
         raise
 
 
-_Checked = tuple[int, NewLead | FieldProblem]
+@dataclass(frozen=True)
+class _NewLead:
+    """A lead that holds, as it will be written."""
+
+    id: uuid.UUID
+    external_id: str | None
+    lines: LeadLines
+
+
+_Checked = tuple[int, _NewLead | FieldProblem]
 
 
 def _read(rows: Iterator[RawLead], target: Target, ids: RequestIds, number: int) -> list[_Checked]:
     return [
-        (raw.row, check_lead(raw, target, ids.at(number + offset)))
+        (raw.row, _checked(raw, target, ids.at(number + offset)))
         for offset, raw in enumerate(islice(rows, BATCH))
     ]
+
+
+def _checked(raw: RawLead, target: Target, lead_id: uuid.UUID) -> _NewLead | FieldProblem:
+    lead = check_lead(raw, target, lead_id)
+    if isinstance(lead, FieldProblem):
+        return lead
+    return _NewLead(lead.id, lead.external_id, leads.lines_of(lead, target.now))
 
 
 async def _write(
@@ -104,25 +134,34 @@ async def _write(
     campaign = await campaigns.share(session, target.campaign_id)
     if campaign is None or campaign.status == "canceled":
         raise Conflict("The campaign was canceled while its leads were being imported.")
-    new = [lead for _, lead in batch if isinstance(lead, NewLead)]
+    new = [lead for _, lead in batch if isinstance(lead, _NewLead)]
     taken = await leads.ids_by_external_id(
         session, target.campaign_id, [lead.external_id for lead in new if lead.external_id]
     )
-    mine = await leads.known_ids(session, [lead.id for lead in new]) if ids.repeatable else set()
-    fresh: list[NewLead] = []
+    mine = await _made_before(session, new, ids)
+    fresh: list[LeadLines] = []
     results: list[ItemResult] = []
     for row, lead in batch:
         results.append(_place(row, lead, taken, mine, fresh))
-    await leads.insert(session, fresh, target.now)
+    await leads.insert_lines(session, fresh)
     return results
+
+
+async def _made_before(
+    session: AsyncSession, new: Sequence[_NewLead], ids: RequestIds
+) -> set[uuid.UUID]:
+    """What an earlier run of the same request wrote: the ids of a request sort by row."""
+    if not (ids.repeatable and new):
+        return set()
+    return await leads.known_between(session, new[0].id, new[-1].id)
 
 
 def _place(
     row: int,
-    lead: NewLead | FieldProblem,
+    lead: _NewLead | FieldProblem,
     taken: dict[str, uuid.UUID],
     mine: set[uuid.UUID],
-    fresh: list[NewLead],
+    fresh: list[LeadLines],
 ) -> ItemResult:
     if isinstance(lead, FieldProblem):
         return ItemResult(row, "refused", problem=lead)
@@ -133,5 +172,5 @@ def _place(
         if other != lead.id:
             problem = FieldProblem("external_id", "is in this campaign already")
             return ItemResult(row, "duplicate", other, problem)
-    fresh.append(lead)
+    fresh.append(lead.lines)
     return ItemResult(row, "created", lead.id)

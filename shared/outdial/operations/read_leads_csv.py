@@ -60,7 +60,7 @@ def _rows(text: io.TextIOWrapper, wanted: tuple[str, ...]) -> Iterator[RawLead]:
         header, delimiter, row = _header(text)
     except UnicodeDecodeError:
         raise _unreadable("is not text: save it as 'CSV UTF-8'") from None
-    columns = _columns(header, wanted)
+    layout = _Layout(_columns(header, wanted))
     reader = csv.reader(text, delimiter=delimiter)
     while True:
         row += 1
@@ -75,8 +75,9 @@ def _rows(text: io.TextIOWrapper, wanted: tuple[str, ...]) -> Iterator[RawLead]:
         except csv.Error as error:
             yield _refused(row, f"cannot be read: {error}")
             continue
-        if any(cell.strip() for cell in cells):
-            yield _lead(row, cells, columns)
+        values = [cell.strip() for cell in cells]
+        if any(values):
+            yield _lead(row, values, layout)
 
 
 def _header(text: io.TextIOWrapper) -> tuple[list[str], str, int]:
@@ -134,34 +135,57 @@ def _columns(header: list[str], wanted: tuple[str, ...]) -> list[Column | None]:
     return columns
 
 
-def _lead(row: int, cells: list[str], columns: list[Column | None]) -> RawLead:
-    if len(cells) > len(columns) and any(cell.strip() for cell in cells[len(columns) :]):
-        return _refused(row, f"has {len(cells)} cells, the header has {len(columns)}")
-    if any(map(unstorable, cells)):
+class _Layout:
+    """Where the cells of a row go; worked out once a file."""
+
+    def __init__(self, columns: list[Column | None]) -> None:
+        self.width = len(columns)
+        contacts: dict[int, list[_Place]] = {}
+        self._fields: list[_Place] = []
+        self._variables: list[_Place] = []
+        for index, column in enumerate(columns):
+            match column:
+                case ContactColumn(field, position):
+                    contacts.setdefault(position, []).append((index, field))
+                case LeadColumn(name):
+                    self._fields.append((index, name))
+                case VariableColumn(name):
+                    self._variables.append((index, name))
+                case None:
+                    pass
+        self._contacts = [(contacts[p], _labels(p)) for p in sorted(contacts)]
+
+    def lead(self, row: int, values: list[str]) -> RawLead:
+        """The lead of a row of stripped cells, as many as there are columns."""
+        contacts = []
+        for places, labels in self._contacts:
+            if found := _filled(places, values):
+                contacts.append(RawContact(found, labels))
+        fields, variables = _filled(self._fields, values), _filled(self._variables, values)
+        return RawLead(row, tuple(contacts), fields, variables)
+
+
+_Place = tuple[int, str]  # a cell's index in its row, and what it is called
+
+
+def _filled(places: list[_Place], values: list[str]) -> dict[str, object]:
+    return {name: value for index, name in places if (value := values[index])}
+
+
+def _lead(row: int, values: list[str], layout: _Layout) -> RawLead:
+    if len(values) > layout.width and any(values[layout.width :]):
+        return _refused(row, f"has {len(values)} cells, the header has {layout.width}")
+    if unstorable("".join(values)):
         return _refused(row, "is not UTF-8 text: save the file as 'CSV UTF-8'")
-    contacts: dict[int, dict[str, object]] = {}
-    fields: dict[str, object] = {}
-    variables: dict[str, object] = {}
-    for column, cell in zip(columns, cells, strict=False):
-        value = cell.strip()
-        if not value:
-            continue
-        match column:
-            case ContactColumn(field, position):
-                contacts.setdefault(position, {})[field] = value
-            case LeadColumn(name):
-                fields[name] = value
-            case VariableColumn(name):
-                variables[name] = value
-            case None:
-                pass
-    ordered = tuple(_contact(position, contacts[position]) for position in sorted(contacts))
-    return RawLead(row, ordered, fields, variables)
+    if len(values) < layout.width:
+        values += [""] * (layout.width - len(values))
+    return layout.lead(row, values)
 
 
-def _contact(position: int, values: dict[str, object]) -> RawContact:
+def _labels(position: int) -> dict[str, str]:
+    """What the file calls a contact's cells."""
     suffix = f"_{position + 1}" if position else ""
-    return RawContact(values, {field: f"{field}{suffix}" for field in get_args(ContactField)})
+    return {field: f"{field}{suffix}" for field in get_args(ContactField)}
 
 
 def _refused(row: int, message: str) -> RawLead:

@@ -9,6 +9,7 @@ import hashlib
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from outdial.storage.ids import new_id
 
@@ -26,11 +27,18 @@ class RequestIds:
         """Whether an earlier run of the same request may have made these ids before."""
         return self.first_seen is not None
 
+    @cached_property
+    def _hashed(self) -> "hashlib._Hash":
+        """What the ids of one request have in common."""
+        return hashlib.sha256(f"{self.owner}\n{self.key}\n".encode())
+
     def at(self, number: int = 0) -> uuid.UUID:
         """The id of the `number`th thing. They sort by number, and by when the key was seen."""
         if self.first_seen is None:
             return new_id()
-        digest = hashlib.sha256(f"{self.owner}\n{self.key}\n{number}".encode()).digest()
+        hashed = self._hashed.copy()
+        hashed.update(str(number).encode())
+        digest = hashed.digest()
         random = int.from_bytes(digest[:8]) & (1 << 62) - 1
         ticks = (int(self.first_seen.timestamp() * 1000) << 12) + number
         return uuid.UUID(

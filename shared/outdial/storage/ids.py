@@ -5,12 +5,18 @@ leads due at the same moment are called in the order of their file.
 """
 
 import os
+import struct
 import threading
 import time
 import uuid
 
 _lock = threading.Lock()
 _last = 0  # 48 bits of milliseconds, 12 of their fraction
+_drawn: list[int] = []  # from the system, some at a time: each drawing is a call into the kernel
+_DRAW = 256
+
+# A child of a fork draws its own: two processes must never make the same id.
+os.register_at_fork(after_in_child=_drawn.clear)
 
 
 def new_id() -> uuid.UUID:
@@ -20,5 +26,7 @@ def new_id() -> uuid.UUID:
     with _lock:
         _last = max(_last + 1, milliseconds << 12 | (nanoseconds << 12) // 1_000_000)
         ticks = _last
-    random = int.from_bytes(os.urandom(8)) & (1 << 62) - 1
+        if not _drawn:
+            _drawn.extend(struct.unpack(f"{_DRAW}Q", os.urandom(8 * _DRAW)))
+        random = _drawn.pop() & (1 << 62) - 1
     return uuid.UUID(int=(ticks >> 12) << 80 | 7 << 76 | (ticks & 0xFFF) << 64 | 2 << 62 | random)

@@ -1,18 +1,19 @@
 """Queries on leads and their contacts."""
 
+import json
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from psycopg import AsyncConnection
-from psycopg.types.json import Jsonb
-from sqlalchemy import BindParameter, Text, any_, bindparam, func, select, update
-from sqlalchemy.dialects.postgresql import ARRAY, UUID
+from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from outdial.domain.lead_state import DUE_STATES, LeadState, ScheduledBy
+from outdial.storage.copy_text import copy_line
 from outdial.storage.ids import new_id
 from outdial.storage.tables import Contact, Json, Lead
 
@@ -44,8 +45,49 @@ class NewLead:
     id: uuid.UUID = field(default_factory=new_id)
 
 
+@dataclass(frozen=True)
+class LeadLines:
+    """A new lead and its contacts, ready to be copied in."""
+
+    lead: str
+    contacts: str
+
+
+def lines_of(lead: NewLead, now: datetime) -> LeadLines:
+    """A new lead as it will be written: due at `now` or its `not_before`."""
+    lead_id = lead.id.hex
+    row = copy_line(
+        lead_id,
+        lead.campaign_id.hex,
+        lead.template_id.hex,
+        lead.external_id,
+        lead.branch_key,
+        json.dumps(lead.variables),
+        _moment(max(now, lead.not_before) if lead.not_before else now),
+        _moment(lead.not_before),
+        _moment(lead.expires_at),
+        lead.caller_number,
+    )
+    contacts = [
+        copy_line(new_id().hex, lead_id, str(position), each.phone, each.name, each.timezone)
+        for position, each in enumerate(lead.contacts)
+    ]
+    return LeadLines(row, "".join(contacts))
+
+
+@lru_cache(maxsize=100)
+def _moment(moment: datetime | None) -> str | None:
+    """Most leads of an import are due at the same one."""
+    return None if moment is None else str(moment)
+
+
 async def insert(session: AsyncSession, leads: Sequence[NewLead], now: datetime) -> None:
-    """Write new leads, due at `now` or their `not_before`, by COPY: some microseconds each.
+    """Write new leads, due at `now` or their `not_before`."""
+    await insert_lines(session, [lines_of(lead, now) for lead in leads])
+
+
+async def insert_lines(session: AsyncSession, leads: Sequence[LeadLines]) -> None:
+    """Write new leads by COPY: some microseconds each.
 
     Raises:
         psycopg.Error: one of them does not hold; none is written, and the transaction is lost.
@@ -56,38 +98,11 @@ async def insert(session: AsyncSession, leads: Sequence[NewLead], now: datetime)
             "COPY leads (id, campaign_id, template_id, external_id, branch_key, variables, "
             "next_attempt_at, not_before, expires_at, caller_number) FROM STDIN"
         ) as copy:
-            for lead in leads:
-                await copy.write_row(_lead_row(lead, now))
+            await copy.write("".join([lead.lead for lead in leads]))
         async with cursor.copy(
             "COPY contacts (id, lead_id, position, phone, name, timezone) FROM STDIN"
         ) as copy:
-            for lead in leads:
-                for position, contact in enumerate(lead.contacts):
-                    await copy.write_row(
-                        (
-                            new_id(),
-                            lead.id,
-                            position,
-                            contact.phone,
-                            contact.name,
-                            contact.timezone,
-                        )
-                    )
-
-
-def _lead_row(lead: NewLead, now: datetime) -> tuple[object, ...]:
-    return (
-        lead.id,
-        lead.campaign_id,
-        lead.template_id,
-        lead.external_id,
-        lead.branch_key,
-        Jsonb(lead.variables),
-        max(now, lead.not_before or now),
-        lead.not_before,
-        lead.expires_at,
-        lead.caller_number,
-    )
+            await copy.write("".join([lead.contacts for lead in leads]))
 
 
 async def _psycopg(session: AsyncSession) -> AsyncConnection[Any]:
@@ -98,9 +113,11 @@ async def _psycopg(session: AsyncSession) -> AsyncConnection[Any]:
     return connection
 
 
-def _array(values: Iterable[object], kind: Any) -> BindParameter[Any]:
-    """A list as one parameter: a thousand parameters cost more than what they ask for."""
-    return bindparam(None, list(values), type_=ARRAY(kind), unique=True)
+# One text for thousands of ids: as an array the driver would write each by itself.
+_BY_EXTERNAL_ID = text(
+    "SELECT external_id, id FROM leads WHERE campaign_id = :campaign AND external_id = ANY("
+    "ARRAY(SELECT jsonb_array_elements_text(CAST(:wanted AS jsonb))))"
+)
 
 
 async def ids_by_external_id(
@@ -108,21 +125,14 @@ async def ids_by_external_id(
 ) -> dict[str, uuid.UUID]:
     """The leads of a campaign that have one of these; holds under `locks.lock_import`."""
     rows = await session.execute(
-        select(Lead.external_id, Lead.id).where(
-            Lead.campaign_id == campaign_id,
-            Lead.external_id == any_(_array(external_ids, Text)),
-        )
+        _BY_EXTERNAL_ID, {"campaign": campaign_id, "wanted": json.dumps(list(external_ids))}
     )
-    return {external_id: lead_id for external_id, lead_id in rows if external_id is not None}
+    return {row.external_id: row.id for row in rows}
 
 
-async def known_ids(session: AsyncSession, ids: Iterable[uuid.UUID]) -> set[uuid.UUID]:
-    """Which of these leads exist."""
-    return set(
-        await session.scalars(
-            select(Lead.id).where(Lead.id == any_(_array(ids, UUID(as_uuid=True))))
-        )
-    )
+async def known_between(session: AsyncSession, first: uuid.UUID, last: uuid.UUID) -> set[uuid.UUID]:
+    """Which ids of leads from `first` to `last` exist."""
+    return set(await session.scalars(select(Lead.id).where(Lead.id.between(first, last))))
 
 
 async def get(session: AsyncSession, lead_id: uuid.UUID) -> Lead | None:

@@ -1,7 +1,8 @@
 """Leads in bulk, through the door: what is good is in, what is bad is named with its row."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 import httpx
@@ -173,13 +174,14 @@ async def test_a_crash_in_the_middle_costs_nothing(
     class ProcessDies(BaseException):
         """Nothing that the code could catch as an error."""
 
-    async def die_later(*args: Any) -> AsyncIterator[list[importing.ItemResult]]:
+    async def die_later(*args: Any) -> AsyncGenerator[list[importing.ItemResult], None]:
         seen = 0
-        async for batch in dying(*args):
-            yield batch
-            seen += 1
-            if seen == 2:
-                raise ProcessDies
+        async with aclosing(dying(*args)) as batches:
+            async for batch in batches:
+                yield batch
+                seen += 1
+                if seen == 2:
+                    raise ProcessDies
 
     with monkeypatch.context() as patch:
         patch.setattr(imports, "import_leads", die_later)

@@ -24,7 +24,7 @@ async def test_leads_are_written_whole(world: World) -> None:
             leads.NewContact("+12025550101"),
         ),
         variables={"text": 'tab\tquote"back\\slash\nünï \\N', "deep": {"a": [1, None]}},
-        external_id="A-1\t\\.",
+        external_id="A-1\t\\.\r\n",
         branch_key="house",
         not_before=later,
         expires_at=later + DAY,

@@ -4,7 +4,7 @@ import asyncio
 import json
 import tempfile
 from collections.abc import AsyncIterator, Generator, Iterator
-from contextlib import closing
+from contextlib import aclosing, closing
 from typing import Annotated, Any, BinaryIO, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -158,10 +158,11 @@ async def _run(
     report: "_Report",
 ) -> None:
     ids = claimed.ids if claimed else RequestIds()
-    async for batch in import_leads(only.runtime, target, rows, ids):
-        await asyncio.to_thread(report.add, batch)
-        if claimed is not None:
-            await claimed.renew()
+    async with aclosing(import_leads(only.runtime, target, rows, ids)) as batches:
+        async for batch in batches:
+            await asyncio.to_thread(report.add, batch)
+            if claimed is not None:
+                await claimed.renew()
     if claimed is not None:
         await claimed.finish(Answer({"campaign_id": str(campaign.id)}, 200))
 
