@@ -38,6 +38,7 @@ CALLS = int(os.environ.get("OUTDIAL_BENCH_CALLS", "100" if QUICK else "1000"))
 STARTS = 4 if QUICK else 10
 AT_ONCE = 25  # of the calls that follow one another
 WITHIN_MS = 100
+CUT_INS = 0.02  # of the turns, answered before they were over
 FULL = 0.9  # of a core: whoever is above is what limits
 OUT = VAR / "media.json"
 
@@ -54,6 +55,7 @@ class Round:
     own_share: list[float] = field(default_factory=list)
     first_audio: list[float] = field(default_factory=list)
     unanswered: int = 0
+    cut_ins: int = 0
     errors: int = 0
     underruns: int = 0
     underruns_while_starting: int = 0
@@ -64,6 +66,8 @@ class Round:
     def is_good(self, one: "Round") -> bool:
         """Whether callers are served as one alone was."""
         if self.unanswered or self.errors or self.underruns or not self.voice_to_voice:
+            return False
+        if self.cut_ins > CUT_INS * len(self.voice_to_voice):
             return False
         slower = quantile(self.voice_to_voice, 0.95) - quantile(one.voice_to_voice, 0.95)
         return slower <= WITHIN_MS / 1000
@@ -77,6 +81,7 @@ class Round:
             "own_share_ms": _ms(self.own_share),
             "first_audio_ms": _ms(self.first_audio),
             "unanswered": self.unanswered,
+            "cut_ins": self.cut_ins,
             "errors": self.errors,
             "underruns": self.underruns,
             "underruns_while_starting": self.underruns_while_starting,
@@ -144,6 +149,9 @@ def _weigh(
                 continue
             if turn["heard"] is None:
                 done.unanswered += 1
+                continue
+            if turn["cut_in"]:
+                done.cut_ins += 1
                 continue
             answer = turn["heard"] - turn["said"]
             done.voice_to_voice.append(answer)

@@ -27,7 +27,6 @@ from media_speech import (
     GREETING,
     LOUD,
     REPLY,
-    SILENCE,
     Label,
     frames_of,
     spoken,
@@ -121,7 +120,11 @@ def _seconds(text: str) -> float:
     return sum(len(spoken(part, AGENT_VOICE)) for part in parts) / (2 * _RATE)
 
 
-_QUIET = _payload(SILENCE)
+@lru_cache(maxsize=1)
+def _quiet() -> tuple[str, ...]:
+    """A second of what a quiet line sounds like: noise at -60 dB of full scale."""
+    sound = np.random.default_rng(3).normal(0, 33, _RATE)
+    return tuple(_payload(pcm) for pcm in frames_of(sound.astype(np.int16).tobytes()))
 
 
 class Caller(Wire):
@@ -186,9 +189,9 @@ class Caller(Wire):
             return
         now = time.monotonic()
         self.late.append(now - self._due)
-        payload, then = self._out.popleft() if self._out else (_QUIET, None)
         self._number += 1
         n = self._number
+        payload, then = self._out.popleft() if self._out else (_quiet()[n % 50], None)
         self.send(
             TEXT,
             f'{{"event":"media","sequenceNumber":"{n}","media":{{"track":"inbound","chunk":"{n}",'
@@ -215,7 +218,8 @@ class Caller(Wire):
         pieces = [_payloads(text) for text in scripted.pieces] or [_noise()]
         for index, frames in enumerate(pieces):
             if index:
-                self._out.extend([(_QUIET, None)] * round(scripted.gap / FRAME_SECONDS))
+                pause = round(scripted.gap / FRAME_SECONDS)
+                self._out.extend((_quiet()[n % 50], None) for n in range(pause))
             if scripted.pieces:
                 label = Label(self.record.call, turn, index)
                 self._out.append((_payload(label.frame()), None))

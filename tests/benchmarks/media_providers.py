@@ -22,6 +22,7 @@ from media_speech import (
     GREETING,
     REPLY,
     Label,
+    frames_of,
     is_loud,
     labels_in,
     read_label,
@@ -82,7 +83,8 @@ class _Listen:
 
     def message(self, opcode: int, payload: bytes) -> None:
         if opcode == BINARY:
-            self._hear(payload)
+            for frame in frames_of(payload):  # some bots send more than one at a time
+                self._hear(frame)
             return
         kind = json.loads(payload).get("type")
         if kind == "Finalize":

@@ -16,7 +16,6 @@ from outdial_sandbox.people.voice import TELEPHONE_RATE, synthesise
 
 FRAME_BYTES = 320  # 20 ms of 16-bit PCM at 8 kHz
 FRAME_SECONDS = 0.02
-SILENCE = bytes(FRAME_BYTES)
 LOUD = 400
 """A frame whose largest sample is above this is heard (speech is levelled to an RMS of 3000)."""
 

@@ -21,14 +21,17 @@ from pipecat.services.llm_service import FunctionCallParams
 from pipecat.turns.empty_user_turn import EmptyUserTurnConfig
 from pipecat.turns.user_mute import BaseUserMuteStrategy
 from pipecat.turns.user_start import TranscriptionUserTurnStartStrategy, VADUserTurnStartStrategy
-from pipecat.turns.user_stop import TurnAnalyzerUserTurnStopStrategy
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
+from outdial_media.phone_llm import PhoneLLM
+from outdial_media.phone_stt import PhoneSTT
 from outdial_media.phone_transport import PhoneInput, PhoneOutput
+from outdial_media.phone_tts import PhoneTTS
 from outdial_media.shared_models import SharedModels
-from outdial_media.speech_services import PhoneLLM, PhoneSTT, PhoneTTS, SpeechServices
+from outdial_media.speech_services import SpeechServices
 from outdial_media.telephone_line import TelephoneLine
 from outdial_media.tools import Tools
+from outdial_media.turn_taking import PhoneTurnStop
 from outdial_media.twilio_frames import SAMPLE_RATE
 
 RECOGNISER_SECONDS = 0.7
@@ -147,7 +150,7 @@ def _turn_taking(
         audio_idle_timeout=0,
         user_turn_strategies=UserTurnStrategies(
             start=[VADUserTurnStartStrategy(), TranscriptionUserTurnStartStrategy()],
-            stop=[TurnAnalyzerUserTurnStopStrategy(turn_analyzer=models.turn_end(turns))],
+            stop=[PhoneTurnStop(turn_analyzer=models.turn_end(turns))],
         ),
         user_mute_strategies=[MuteWhen(muted)],
         user_turn_stop_timeout=max(

@@ -26,6 +26,11 @@ SHORT_SPEECH_PROBABILITY = 0.1
 """Smart Turn hesitates at "yes" and "no", which are whole answers on the telephone: so little
 speech is a turn unless the model is nearly sure that it is not."""
 
+CONTEXT, WINDOW = 32, 256
+"""Samples at 8 kHz: what Silero is shown of the window before, and a window."""
+
+_RATE = np.array(SAMPLE_RATE, np.int64)
+
 
 class SharedModels:
     """Loads the sessions once; hands each call its own small analyzers around them."""
@@ -83,6 +88,24 @@ class _SileroState(SileroOnnxModel):
         self.reset_states()
         self.sample_rates = [8000, 16000]
 
+    def reset_states(self, batch_size: int = 1) -> None:
+        """Forget what was heard."""
+        super().reset_states(batch_size)
+        self._window = np.zeros((1, CONTEXT + WINDOW), np.float32)
+
+    def confidence(self, window: bytes) -> float:
+        """How likely it is that 32 ms at 8 kHz are speech.
+
+        The same as calling it, without upstream's checks and copies: they are a third of what voice
+        activity costs, 31 times a second for each call.
+        """
+        heard = self._window
+        heard[0, :CONTEXT] = heard[0, -CONTEXT:]
+        np.multiply(np.frombuffer(window, np.int16), np.float32(1 / 32768), out=heard[0, CONTEXT:])
+        inputs = {"input": heard, "state": self._state, "sr": _RATE}
+        out, self._state = self.session.run(None, inputs)
+        return float(out[0, 0])
+
 
 class SharedSilero(SileroVADAnalyzer):
     """Silero for one call. Runs on the loop: a window costs less than the hop to a thread."""
@@ -90,7 +113,7 @@ class SharedSilero(SileroVADAnalyzer):
     def __init__(self, session: InferenceSession, params: VADParams) -> None:
         # Not SileroVADAnalyzer.__init__(), for the same reason.
         VADAnalyzer.__init__(self, params=params)
-        self._model = _SileroState(session)
+        self._model: _SileroState = _SileroState(session)
         self._windows_since_reset = 0
         self._low_confidence_windows = 0
 
@@ -101,6 +124,12 @@ class SharedSilero(SileroVADAnalyzer):
     def analyze(self, buffer: bytes) -> VADState:
         """The same, for who has no loop to wait on."""
         return self._run_analyzer(buffer)
+
+    def voice_confidence(self, buffer: bytes) -> float:
+        """The model's word on one window, between 0 and 1."""
+        confidence = self._model.confidence(buffer)
+        self._maybe_reset_model(confidence)
+        return float(confidence)
 
     def _get_smoothed_volume(self, audio: bytes) -> float:  # noqa: ARG002
         # Telephone lines differ by 30 dB: a threshold on loudness only makes quiet people mute.

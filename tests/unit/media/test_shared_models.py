@@ -108,3 +108,18 @@ async def test_without_smart_turn_silence_ends_the_turn(models: SharedModels) ->
 def test_the_longest_wait_counts_from_the_end_of_speech(models: SharedModels) -> None:
     analyzer = models.turn_end(Turns(silence_ms=400, smart_turn_max_ms=1200))
     assert analyzer.params.stop_secs == pytest.approx(0.8)
+
+
+def test_the_short_way_through_silero_is_upstreams_own(models: SharedModels) -> None:
+    """Window after window, also after a reset: the context and the state go on alike."""
+    ours, upstream = models.voice_activity(Turns())._model, models.voice_activity(Turns())._model
+    audio = np.frombuffer(_speechlike(1.5), np.int16)
+    for round_ in range(2):
+        for start in range(0, len(audio) - 256, 256):
+            window = audio[start : start + 256]
+            expected = upstream(window.astype(np.float32) / 32768.0, RATE)
+            assert ours.confidence(window.tobytes()) == pytest.approx(
+                float(expected.item()), abs=1e-6
+            ), round_
+        ours.reset_states()
+        upstream.reset_states()
