@@ -14,7 +14,7 @@ from outdial_sandbox.providers import deepgram_speak, groq_chat
 from outdial_sandbox.providers.control_api import ControlApi
 from outdial_sandbox.providers.deepgram_door import is_authorised, unauthorised
 from outdial_sandbox.providers.deepgram_listen import listen
-from outdial_sandbox.providers.provider_faults import FaultDesk, FaultDesks
+from outdial_sandbox.providers.provider_faults import Desk, FaultDesks
 from outdial_sandbox.providers.recognition_process import RecognitionProcess
 from outdial_sandbox.providers.settings import ProviderSettings
 
@@ -53,8 +53,9 @@ class _Doors:
         self.desks = FaultDesks()
         self.recogniser: RecognitionProcess | None = None
 
-    def _desk(self, connection: HTTPConnection) -> FaultDesk:
-        return self.desks.of(connection.headers.get("authorization", ""))
+    def _desk(self, connection: HTTPConnection) -> Desk:
+        authorization = connection.headers.get("authorization", "")
+        return lambda: self.desks.of(authorization)
 
     async def listen(self, socket: WebSocket) -> None:
         assert self.recogniser is not None, "served before it was started"  # noqa: S101
@@ -73,7 +74,7 @@ class _Doors:
         return JSONResponse({"projects": [project]})
 
     async def chat_completions(self, request: Request) -> Response:
-        return await groq_chat.chat_completions(request, self._settings, self._desk(request))
+        return await groq_chat.chat_completions(request, self._settings, self._desk(request)())
 
     async def models(self, request: Request) -> Response:
         return groq_chat.models(request, self._settings)

@@ -23,7 +23,7 @@ from outdial_sandbox.providers.deepgram_door import (
     unauthorised,
 )
 from outdial_sandbox.providers.endpointing import Ended, Endpointer, Event, Piece, Started
-from outdial_sandbox.providers.provider_faults import FaultDesk
+from outdial_sandbox.providers.provider_faults import Desk
 from outdial_sandbox.providers.recognition import Heard
 from outdial_sandbox.providers.recognition_process import RecognitionProcess
 from outdial_sandbox.providers.settings import ProviderSettings
@@ -86,7 +86,7 @@ async def listen(
     socket: WebSocket,
     settings: ProviderSettings,
     recogniser: RecognitionProcess,
-    desk: FaultDesk,
+    desk: Desk,
 ) -> None:
     """Serve one listen socket from its handshake to its end."""
     if not is_authorised(socket.headers, settings.deepgram_key):
@@ -95,7 +95,7 @@ async def listen(
         request = parse_request(socket.query_params)
     except (audio_formats.UnsupportedFormat, ValueError) as error:
         return await refuse(socket, refusal(400, "Bad Request", str(error)))
-    if (fault := desk.listen_handshake()) is not None:
+    if (fault := desk().listen_handshake()) is not None:
         return await fail_handshake(socket, fault)
     session = _Session(socket, request, settings, recogniser, desk)
     await socket.accept(headers=[(b"dg-request-id", session.request_id.encode())])
@@ -125,7 +125,7 @@ class _Session:
         request: ListenRequest,
         settings: ProviderSettings,
         recogniser: RecognitionProcess,
-        desk: FaultDesk,
+        desk: Desk,
     ) -> None:
         self._desk = desk
         self._hangs = False
@@ -204,13 +204,13 @@ class _Session:
 
     def _suffer(self) -> None:
         """Let a fault befall what is being said, if it is its turn."""
-        match self._desk.utterance():
+        match self._desk().utterance():
             case "listen_cut":
                 reset(self._socket.scope)
             case "listen_hang":
                 self._hangs = True
             case "listen_slow":
-                self._late_seconds = self._desk.faults.listen_slow_seconds
+                self._late_seconds = self._desk().faults.listen_slow_seconds
 
     def _recognise(self, piece: Piece) -> None:
         recognition = self._recogniser.recognise(piece, self._request.sample_rate)

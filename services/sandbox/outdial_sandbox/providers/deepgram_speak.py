@@ -31,7 +31,7 @@ from outdial_sandbox.providers.deepgram_door import (
     refuse,
     unauthorised,
 )
-from outdial_sandbox.providers.provider_faults import FaultDesk, SpeakFault
+from outdial_sandbox.providers.provider_faults import Desk, SpeakFault
 from outdial_sandbox.providers.settings import ProviderSettings
 
 # A few of Deepgram's voices keep their sex here; any other name gets one of these by its hash.
@@ -100,12 +100,12 @@ async def _chunks(
 
 
 async def _faulty(
-    chunks: AsyncIterator[bytes], fault: SpeakFault | None, scope: Scope, desk: FaultDesk
+    chunks: AsyncIterator[bytes], fault: SpeakFault | None, scope: Scope, desk: Desk
 ) -> AsyncIterator[bytes]:
     """The chunks as `fault` lets them through."""
     sent = 0.0
     if fault == "speak_slow":
-        await asyncio.sleep(desk.faults.speak_slow_seconds)
+        await asyncio.sleep(desk().faults.speak_slow_seconds)
     if fault == "speak_hang":
         await asyncio.Event().wait()
     async for chunk in chunks:
@@ -116,7 +116,7 @@ async def _faulty(
         sent += _CHUNK_SECONDS
 
 
-async def speak_once(request: Request, settings: ProviderSettings, desk: FaultDesk) -> Response:
+async def speak_once(request: Request, settings: ProviderSettings, desk: Desk) -> Response:
     """`POST /v1/speak {"text": ...}`: the audio, without a container."""
     if not is_authorised(request.headers, settings.deepgram_key):
         return unauthorised()
@@ -125,7 +125,7 @@ async def speak_once(request: Request, settings: ProviderSettings, desk: FaultDe
         text = (await request.json())["text"]
     except (audio_formats.UnsupportedFormat, ValueError, KeyError, TypeError) as error:
         return refusal(400, "Bad Request", f"Failed to read the request: {error}")
-    if (refused := desk.speak_handshake()) is not None:
+    if (refused := desk().speak_handshake()) is not None:
         if (answer := fault_response(refused)) is not None:
             return answer
         if refused == "speak_stalled":
@@ -134,11 +134,11 @@ async def speak_once(request: Request, settings: ProviderSettings, desk: FaultDe
         return Response()
     headers = {"dg-request-id": str(uuid4()), "dg-model-name": asked.model}
     chunks = _chunks(str(text), asked, settings)
-    audio = _faulty(chunks, desk.spoken_reply(), request.scope, desk)
+    audio = _faulty(chunks, desk().spoken_reply(), request.scope, desk)
     return StreamingResponse(audio, headers=headers, media_type=f"audio/{asked.encoding}")
 
 
-async def speak(socket: WebSocket, settings: ProviderSettings, desk: FaultDesk) -> None:
+async def speak(socket: WebSocket, settings: ProviderSettings, desk: Desk) -> None:
     """Serve one speak socket."""
     if not is_authorised(socket.headers, settings.deepgram_key):
         return await refuse(socket, unauthorised())
@@ -146,7 +146,7 @@ async def speak(socket: WebSocket, settings: ProviderSettings, desk: FaultDesk) 
         request = parse_request(socket.query_params)
     except (audio_formats.UnsupportedFormat, ValueError) as error:
         return await refuse(socket, refusal(400, "Bad Request", str(error)))
-    if (fault := desk.speak_handshake()) is not None:
+    if (fault := desk().speak_handshake()) is not None:
         return await fail_handshake(socket, fault)
     session = _Session(socket, request, settings, desk)
     await socket.accept(headers=[(b"dg-request-id", session.request_id.encode())])
@@ -162,7 +162,7 @@ class _Session:
         socket: WebSocket,
         request: SpeakRequest,
         settings: ProviderSettings,
-        desk: FaultDesk,
+        desk: Desk,
     ) -> None:
         self._desk = desk
         self._in_reply = False
@@ -261,7 +261,7 @@ class _Session:
         if self._in_reply:
             return None
         self._in_reply = True
-        return self._desk.spoken_reply()
+        return self._desk().spoken_reply()
 
     def _next_number(self) -> int:
         number, self._sequence = self._sequence, self._sequence + 1

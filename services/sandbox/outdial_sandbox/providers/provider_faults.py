@@ -5,7 +5,7 @@ that wants one fault now asks for it by number: the `next` two answers of the mo
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, cast, get_args
 
@@ -163,6 +163,10 @@ class FaultDesk:
             if drawn < 0:
                 return kind
         return None
+
+
+Desk = Callable[[], FaultDesk]
+"""The desk of a socket: asked each time, since its key may get one of its own meanwhile."""
 
 
 class FaultDesks:
