@@ -27,17 +27,20 @@ HANDSHAKE_SECONDS = 3.0
 CONNECT_SECONDS = 1.0
 """A call does not wait longer for its recogniser: it hears what was said once it is there."""
 
-ANSWER_SECONDS = 1.0
-"""A recogniser that says nothing about what was said is replaced after so long: Deepgram's p99 is
-0.35 s, and the turn ends without a transcript 1.5 s after it."""
+ANSWER_SECONDS = 1.2
+"""A recogniser that says nothing about what was said is replaced after so long (Deepgram's p99 is
+0.35 s), once for each utterance; the new one is given `SECOND_ANSWER_SECONDS`."""
 
-MOST_UNANSWERED = 4
+SECOND_ANSWER_SECONDS = 3.0
+
+MOST_UNANSWERED = 3
 """Connections in a row that transcribed nothing of what was said."""
 
 PAUSES = (0.0, 0.2, 0.5, 1.0, 1.0)
 """Seconds before each new connection, while none holds. Upstream waits 4, and gives up at 429."""
 
 _STABLE_SECONDS = 5.0
+_LAG_SECONDS = 0.3
 _CLOSE_SECONDS = 1.0
 _PREROLL_SECONDS = 1.0  # voice activity is noticed late
 _PIECE = BYTES_A_SECOND // 2
@@ -122,7 +125,7 @@ class PhoneSTT(DeepgramSTTService):
             self._person_speaks, self._heard_of_this = True, False
         elif isinstance(frame, VADUserStoppedSpeakingFrame):
             self._person_speaks, self._transcript_owed = False, True
-            self._wait_for_answer()
+            self._wait_for_answer(ANSWER_SECONDS, again=True)
         try:
             await super().process_frame(frame, direction)
         except Exception:
@@ -163,19 +166,26 @@ class PhoneSTT(DeepgramSTTService):
 
     # A recogniser that does not answer.
 
-    def _wait_for_answer(self) -> None:
+    def _wait_for_answer(self, seconds: float, *, again: bool) -> None:
+        """Look in `seconds` whether there is a transcript; `again`: another connection may help."""
         self._stop_waiting()
         loop = asyncio.get_running_loop()
-        self._patience = loop.call_later(
-            ANSWER_SECONDS, lambda: self.create_task(self._look_for_answer())
-        )
+        due = loop.time() + seconds
+
+        def look() -> None:
+            if loop.time() - due > _LAG_SECONDS:  # an answer may wait behind our own lateness
+                self._wait_for_answer(seconds, again=again)
+            else:
+                self.create_task(self._look_for_answer(again=again))
+
+        self._patience = loop.call_at(due, look)
 
     def _stop_waiting(self) -> None:
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None
 
-    async def _look_for_answer(self) -> None:
+    async def _look_for_answer(self, *, again: bool) -> None:
         if self._heard_of_this or not self._transcript_owed or self._person_speaks:
             # Deepgram does not promise an answer to a Finalize that finds nothing new.
             self._transcript_owed = self._transcript_owed and self._person_speaks
@@ -185,11 +195,13 @@ class PhoneSTT(DeepgramSTTService):
             await self.push_error(
                 f"{self._deaf} connections transcribed nothing", force_treat_as_permanent=True
             )
-            return
-        if self._connection is not None:  # or a new one is being made already
-            self.on_replaced("no transcript of what was said")
-            await self._replace_connection()
-        self._wait_for_answer()
+        elif again:
+            if self._connection is not None:  # or a new one is being made already
+                self.on_replaced("no transcript of what was said")
+                await self._replace_connection()
+            self._wait_for_answer(SECOND_ANSWER_SECONDS, again=False)
+        else:
+            self._transcript_owed = False
 
     # Connections.
 
