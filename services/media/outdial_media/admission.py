@@ -1,7 +1,9 @@
 """Who may open a media socket: a token of ours, for this process, once, while there is room."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from uuid import UUID
 
 from outdial.routing.stream_token import InvalidToken, StreamClaims, verify
 from outdial.settings import Settings
@@ -28,12 +30,17 @@ class Admission:
         self._used: dict[str, float] = {}  # to its expiry, in epoch seconds
 
     def admit(
-        self, path: str, token: str, signature: str | None, calls: int
+        self,
+        path: str,
+        token: str,
+        signature: str | None,
+        calls: int,
+        has_room: Callable[[UUID], bool] = lambda _attempt_id: True,
     ) -> StreamClaims | Refused:
         """What the socket is for, or why it may not open. An admitted token is used up.
 
         `path` is the part of the address after `/pods/{pod_id}`, as it was requested; `calls` how
-        many calls go on now.
+        many calls go on now; `has_room` whether this attempt's call can be held well.
         """
         if signature is not None and not self._is_signed(path, signature):
             return Refused(403, "signature")
@@ -47,6 +54,8 @@ class Admission:
             return Refused(409, "used")
         if calls >= self._settings.pod_slots:
             return Refused(503, "full")
+        if not has_room(claims.attempt_id):
+            return Refused(503, "lag")
         self._forget_expired()
         self._used[token] = claims.expires_at
         return claims

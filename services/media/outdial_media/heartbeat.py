@@ -2,13 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 import structlog
 from outdial.operations.runtime import Runtime
 from outdial.routing.pod_registry import BeatAnswer, Heartbeat, beat
 from redis.exceptions import RedisError
-
-from outdial_media import metrics
 
 _log = structlog.get_logger(__name__)
 
@@ -22,11 +21,9 @@ async def keep_beating(
 ) -> None:
     """Beat until cancelled; `wake` brings the next beat forward, `accepted` is set by the first.
 
-    A beat that fails is followed by the next: what Redis forgot meanwhile, it is told again. The
-    pace is measured on the way, since a loop that is late here is late for every call's sound.
+    A beat that fails is followed by the next: what Redis forgot meanwhile, it is told again.
     """
     pause = runtime.settings.heartbeat_seconds
-    loop = asyncio.get_running_loop()
     while True:
         try:
             async with asyncio.timeout(runtime.settings.pod_out_after_seconds):
@@ -35,16 +32,7 @@ async def keep_beating(
             follow(answer)
         except (RedisError, OSError, TimeoutError) as error:
             _log.warning("beat_failed", error=repr(error))
-        due = loop.time() + pause
-        if not await _woken(wake, pause):
-            metrics.loop_lag.set(max(0.0, loop.time() - due))
-
-
-async def _woken(wake: asyncio.Event, seconds: float) -> bool:
-    try:
-        async with asyncio.timeout(seconds):
-            await wake.wait()
-    except TimeoutError:
-        return False
-    wake.clear()
-    return True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(pause):
+                await wake.wait()
+        wake.clear()

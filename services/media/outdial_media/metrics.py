@@ -29,4 +29,12 @@ provider_replacements = Counter(
     ["provider"],
 )
 provider_errors = Counter("outdial_pod_provider_errors", "Errors of providers", ["provider"])
-loop_lag = Gauge("outdial_pod_loop_lag_seconds", "How late the event loop was, at worst, of late")
+loop_lag = Gauge(
+    "outdial_pod_loop_lag_seconds", "How late the event loop was, at worst, in the last second"
+)
+frame_lateness = Histogram(
+    "outdial_pod_frame_lateness_seconds",
+    "How late a piece of sound was sent, which goes out 0.2 s ahead of its playing",
+    buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5),
+)
+admission_open = Gauge("outdial_pod_admission_open", "0 while new calls wait: the loop is late")

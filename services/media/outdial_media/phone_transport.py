@@ -30,6 +30,7 @@ from pipecat.transports.base_input import BaseInputTransport
 from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import TransportParams
 
+from outdial_media import metrics
 from outdial_media.playback import Playback, Speech
 from outdial_media.telephone_line import TelephoneLine
 from outdial_media.twilio_frames import SAMPLE_RATE
@@ -170,7 +171,9 @@ class PhoneOutput(BaseOutputTransport):
         seconds = len(frame.audio) / (2 * SAMPLE_RATE)
         now = time.monotonic()
         self._count(seconds, now)
-        await asyncio.sleep(self._playback.sent(seconds, now))
+        wait = self._playback.sent(seconds, now)
+        await asyncio.sleep(wait)
+        metrics.frame_lateness.observe(max(0.0, time.monotonic() - now - wait))
         return True
 
     async def write_transport_frame(self, frame: Frame) -> None:

@@ -26,6 +26,7 @@ from outdial_media import metrics
 from outdial_media.admission import Admission, Refused
 from outdial_media.conversation import Conversation, Kit
 from outdial_media.heartbeat import keep_beating
+from outdial_media.loop_lag import Overload, watch_lag
 from outdial_media.plan_watch import PlanWatch
 from outdial_media.preparation import Preparation
 from outdial_media.shared_models import SharedModels
@@ -54,6 +55,7 @@ class Pod:
         metrics.slots.set(self._settings.pod_slots)
         self._admission = Admission(self._settings, self.boot_id)
         self._preparation = Preparation(kit)
+        self._overload = Overload()
         self._live: dict[UUID, Conversation | None] = {}
         self._draining = False
         self._expected = 0  # reserved here and not yet live, as the registry said last
@@ -84,7 +86,11 @@ class Pod:
         beating = keep_beating(
             self._kit.runtime, self._describe, self._follow, self._wake, self._accepted
         )
-        tasks = [asyncio.create_task(beating), asyncio.create_task(watch.run())]
+        tasks = [
+            asyncio.create_task(beating),
+            asyncio.create_task(watch.run()),
+            asyncio.create_task(watch_lag(self._overload, self._admission_changed)),
+        ]
         try:
             yield
         finally:
@@ -147,7 +153,7 @@ class Pod:
     async def enter(self, websocket: WebSocket, path: str, token: str) -> None:
         """A socket knocks: refuse it before it is accepted, or hold its conversation."""
         signature = websocket.headers.get("x-twilio-signature")
-        admitted = self._admission.admit(path, token, signature, self.calls)
+        admitted = self._admission.admit(path, token, signature, self.calls, self._has_room)
         if isinstance(admitted, StreamClaims) and admitted.attempt_id in self._live:
             admitted = Refused(409, "live")
         if isinstance(admitted, Refused):
@@ -196,6 +202,21 @@ class Pod:
         elif attempt_id not in self._live:
             self._preparation.plan_changed(attempt_id, standing)
 
+    def _has_room(self, attempt_id: UUID) -> bool:
+        """While the loop is late, only those may come whose slot was promised before it was."""
+        return not self._overload.closed or attempt_id in self._preparation.attempts
+
+    def _admission_changed(self) -> None:
+        _log.warning("admission_changed", closed=self._overload.closed, calls=self.calls)
+        self._wake.set()  # the registry should know at once
+
+    def _slots(self) -> int:
+        """What is offered; while the loop is late, no more than is taken."""
+        if not self._overload.closed:
+            return self._settings.pod_slots
+        taken = len(self._live) + len(self._preparation.attempts)
+        return min(taken, self._settings.pod_slots)
+
     def _follow(self, answer: BeatAnswer) -> None:
         reserved = [i for i in answer.reserved if i not in self._live]
         self._expected = len(reserved)
@@ -210,7 +231,7 @@ class Pod:
             pod_id=self._settings.pod_id,
             boot_id=self.boot_id,
             url=self._settings.pod_public_url,
-            slots=self._settings.pod_slots,
+            slots=self._slots(),
             state="draining" if self._draining else "ready",
             preparing=self._preparation.attempts,
             live=list(self._live),

@@ -94,3 +94,12 @@ def test_the_memory_of_used_tokens_does_not_grow(monkeypatch: pytest.MonkeyPatch
     token = sign(settings.stream_secret, StreamClaims(ATTEMPT, 99, BOOT, int(later) + 60))
     assert isinstance(admission.admit("/", token, None, calls=0), StreamClaims)
     assert len(admission._used) == 1
+
+
+def test_a_late_pod_lets_only_those_in_that_it_promised() -> None:
+    settings = _settings()
+    admission, token = Admission(settings, BOOT), _token(settings)
+    path = f"/ws/t/{token}"
+    assert _status(admission.admit(path, token, None, 0, lambda _: False)) == (503, "lag")
+    admitted = admission.admit(path, token, None, 0, lambda attempt_id: attempt_id == ATTEMPT)
+    assert isinstance(admitted, StreamClaims)
