@@ -14,7 +14,8 @@ from string import Template
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request
 
-DEPLOY = Path(__file__).parents[3] / "deploy/nginx"
+DEPLOY = Path(__file__).parents[3] / "deploy"
+COMPOSE, KUBERNETES = DEPLOY / "nginx/compose.env", DEPLOY / "kubernetes/base/edge.env"
 PUBLIC = "127.0.0.1"
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
@@ -103,7 +104,7 @@ UPGRADE = {
 
 @asynccontextmanager
 async def running_edge(
-    folder: Path, env_file: str, hosts: Mapping[str, str]
+    folder: Path, env_file: Path, hosts: Mapping[str, str]
 ) -> AsyncIterator[Edge]:
     """The edge with one of our sets of values; `hosts`: name → loopback address of a process.
 
@@ -150,8 +151,8 @@ async def _process(host: Host, address: str, port: int) -> AsyncIterator[object]
         yield server
 
 
-def _values(env_file: str) -> dict[str, str]:
-    lines = (DEPLOY / env_file).read_text().splitlines()
+def _values(env_file: Path) -> dict[str, str]:
+    lines = env_file.read_text().splitlines()
     pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
     return {name: value for name, _, value in pairs}
 
@@ -159,7 +160,7 @@ def _values(env_file: str) -> dict[str, str]:
 @asynccontextmanager
 async def _nginx(folder: Path, values: Mapping[str, str], port: int) -> AsyncIterator[None]:
     """As envsubst would: only our names are replaced."""
-    template = Template((DEPLOY / "outdial.conf.template").read_text())
+    template = Template((DEPLOY / "nginx/outdial.conf.template").read_text())
     (folder / "outdial.conf").write_text(template.safe_substitute(values))
     temporary = "".join(
         f"{kind}_temp_path {folder}/{kind};\n"

@@ -6,7 +6,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from nginx_world import UPGRADE, Edge, running_edge
+from nginx_world import COMPOSE, KUBERNETES, UPGRADE, Edge, running_edge
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
@@ -29,7 +29,7 @@ HOSTS = {
 @pytest.fixture
 async def edge(tmp_path: Path) -> AsyncIterator[Edge]:
     """As in compose: containers' ids, Docker's kind of resolver."""
-    async with running_edge(tmp_path, "compose.env", HOSTS) as running:
+    async with running_edge(tmp_path, COMPOSE, HOSTS) as running:
         yield running
 
 
@@ -171,17 +171,65 @@ async def test_no_token_is_written_to_the_log(edge: Edge, tmp_path: Path) -> Non
     assert TOKEN not in text
 
 
-async def test_behind_a_headless_service_names_end_in_the_services_domain(tmp_path: Path) -> None:
-    domain = "outdial-media.default.svc.cluster.local"
-    hosts = {
-        f"outdial-media-0.{domain}": "127.0.0.2",
-        "outdial-media-0": "127.0.0.3",  # the same name elsewhere
-        "outdial-api.default.svc.cluster.local": "127.0.0.4",
-    }
-    async with running_edge(tmp_path, "kubernetes.env", hosts) as edge:
-        url = f"ws://127.0.0.1:{edge.port}{media('outdial-media-0')}"
+HEADLESS = "outdial-media.outdial.svc.cluster.local"
+GATEWAY = "outdial-gateway.outdial.svc.cluster.local"
+CLUSTER = {
+    f"outdial-media-0.{HEADLESS}": "127.0.0.2",
+    f"outdial-media-12.{HEADLESS}": "127.0.0.3",
+    "outdial-media-0": "127.0.0.4",  # the same name elsewhere
+    GATEWAY: "127.0.0.5",
+    f"redis.{HEADLESS}": "127.0.0.6",
+}
+
+
+@pytest.fixture
+async def cluster(tmp_path: Path) -> AsyncIterator[Edge]:
+    """As in Kubernetes: names of a StatefulSet's pods behind a headless service."""
+    async with running_edge(tmp_path, KUBERNETES, CLUSTER) as running:
+        yield running
+
+
+async def test_behind_a_headless_service_each_pod_is_reached(cluster: Edge) -> None:
+    for pod in ("outdial-media-0", "outdial-media-12", "outdial-media-0"):
+        url = f"ws://127.0.0.1:{cluster.port}{media(pod)}"
         async with connect(url, proxy=None) as socket:
-            assert json.loads(await socket.recv()) == {"host": f"outdial-media-0.{domain}"}
-        for other in ("pod-1", "outdial-media-0.evil", "outdial-media-x"):
-            assert (await edge.raw(media(other), **UPGRADE))[0] == 404
-    assert set(edge.asked) == {f"outdial-media-0.{domain}"}
+            assert json.loads(await socket.recv()) == {"host": f"{pod}.{HEADLESS}"}
+    assert set(cluster.asked) == {f"outdial-media-{n}.{HEADLESS}" for n in (0, 12)}
+    assert set(cluster.names.asked) == set(cluster.asked)
+
+
+async def test_behind_a_headless_service_a_pod_that_is_gone_is_a_refusal(cluster: Edge) -> None:
+    await cluster.stop(f"outdial-media-12.{HEADLESS}")
+    for pod in ("outdial-media-12", "outdial-media-13"):  # dead, and never there
+        assert (await cluster.raw(media(pod), **UPGRADE))[0] in {502, 504}
+    assert cluster.asked == {}
+
+
+@pytest.mark.parametrize(
+    "pod",
+    [
+        ONE,
+        "redis",
+        "outdial-gateway",
+        "outdial-media",
+        "outdial-media-x",
+        "outdial-media-0.evil",
+        f"outdial-media-0.{HEADLESS}",
+        "outdial-media-0%2e",
+        "outdial-media-0..",
+        "outdial-media-00000",
+        "../outdial-media-0",
+        "%2e%2e%2foutdial-media-0",
+        "outdial-media-0:6379",
+    ],
+)
+async def test_behind_a_headless_service_other_names_reach_nobody(cluster: Edge, pod: str) -> None:
+    assert (await cluster.raw(media(pod), **UPGRADE))[0] in {400, 404}
+    assert cluster.asked == {}
+    assert cluster.names.asked == []
+
+
+async def test_a_gateway_of_the_cluster_is_asked_by_its_full_name(cluster: Edge) -> None:
+    status, _ = await cluster.raw(f"/twilio/voice/{ATTEMPT}", "POST")
+    assert status != 404
+    assert cluster.names.asked == [GATEWAY]

@@ -1,0 +1,1 @@
+"""What `make chaos ONLY=fleet` is made of."""
