@@ -15,6 +15,8 @@ LONGEST_GAP_SECONDS = 15.0
 class PhoneTTS(SpeaksOn, DeepgramTTSService):
     """Deepgram's voice. Adds: a shared TLS context, no compression of audio, and the spare."""
 
+    tells_its_end = True
+
     def __init__(self, tls: ssl.SSLContext | None, **kwargs: Any) -> None:
         super().__init__(stop_frame_timeout_s=LONGEST_GAP_SECONDS, **kwargs)
         self._tls = tls

@@ -36,6 +36,7 @@ class _Reply:
     by_spare: bool = False
     failed: bool = False
     being_sent: bool = False
+    ended: bool = False  # the service has said that this was all
     news: asyncio.Event = field(default_factory=asyncio.Event)
     watch: asyncio.Task[None] | None = None
 
@@ -52,6 +53,10 @@ class SpeaksOn(_Base):
     spare: Spare | None = None
     silence_seconds: float = 1.5
     """How long a reply that was handed over whole may stay without (more) sound."""
+
+    tells_its_end: bool = False
+    """Whether the service says of each reply that this was all. One that is closed before has
+    broken off: upstream closes what is open when it connects anew."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._replies: dict[str, _Reply] = {}
@@ -101,12 +106,16 @@ class SpeaksOn(_Base):
             mine = frame is None or isinstance(frame, TTSAudioRawFrame | TTSStoppedFrame)
             if mine and reply.by_spare:
                 return
+            if frame is None and self.tells_its_end and not reply.ended:
+                self._fail([reply])
+                return  # the spare goes on where this one stopped, and closes it
             if isinstance(frame, TTSAudioRawFrame):
                 reply.received += len(frame.audio)
+            reply.ended = reply.ended or isinstance(frame, TTSStoppedFrame)
             if mine:
                 reply.news.set()
         await super().append_to_audio_context(context_id, frame)
-        if reply is not None and (frame is None or isinstance(frame, TTSStoppedFrame)):
+        if reply is not None and frame is None:
             self._forget(context_id)
 
     async def push_error_frame(
@@ -151,13 +160,15 @@ class SpeaksOn(_Base):
 
     async def _watch(self, context_id: str, reply: _Reply) -> None:
         """Wait until the reply's end has come (then it is forgotten), or nothing comes any more."""
-        while not reply.failed:
+        while not (reply.failed or reply.ended):
             reply.news.clear()
             try:
                 async with asyncio.timeout(self.silence_seconds):
                     await reply.news.wait()
             except TimeoutError:
                 break
+        if reply.ended:
+            return
         await self._replace(context_id, reply, "no sound")
         await self._finish(context_id)
 
