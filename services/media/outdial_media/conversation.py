@@ -168,9 +168,15 @@ class Conversation:
         if self._stage is Stage.TALKING:
             await self._voice.say(text)
 
+    def cover_wait(self, text: str) -> None:
+        """A tool takes its time."""
+        if self._stage is Stage.TALKING:
+            self._waits.cover(text)
+
     async def press(self, digits: str) -> None:
         """Send the tones of keys."""
         if self._stage is Stage.TALKING:
+            self._waits.over()  # the menu speaks next
             await self._voice.press(digits)
 
     async def put_through(self, announcement: str | None) -> bool:
@@ -223,7 +229,8 @@ class Conversation:
             gone.cancel()
         if self._over.done():
             return self._over.result()
-        if self._meant is not None:
+        left = self._line.stopped_by_carrier
+        if self._meant is not None and not (left and self._meant.reason == TRANSFER):
             return self._meant  # hanging up during our goodbye does not change who ended it
         if self._line.stopped_by_carrier:
             return Ending(EndedBy.PERSON, "person_hung_up")
@@ -241,6 +248,7 @@ class Conversation:
 
     def _begin_message(self, *, has_spoken: bool) -> None:
         self._stage = Stage.MACHINE
+        self._transcript.milestone("voicemail_begun")  # else the carrier speaks it in our place
         self._spawn(self._leave_message(has_spoken))
 
     async def _leave_message(self, has_spoken: bool) -> None:

@@ -53,6 +53,7 @@ class CoveredWaits:
         self._transcript = transcript
         self._wanted = wanted
         self._filling: set[asyncio.Task[None]] = set()
+        self._own = ""  # what the tool at work would have said
         self._replaced = 0
         self._stream_no = brief.stream_no
         nobody = Trouble("pipeline", "an answer was owed, and none came")
@@ -84,6 +85,14 @@ class CoveredWaits:
             await self._voice.say(self.apology, to_the_end=True)
         return True
 
+    def cover(self, text: str) -> None:
+        """A tool is at work: an answer is owed again, and `text` (if any) is said first."""
+        if text:
+            self._keep(asyncio.create_task(self._make(text)))
+        self._air.over()
+        self._owed()
+        self._own = text
+
     async def _make(self, text: str) -> None:
         try:
             await self._services.spoken_ahead(self._template, text)
@@ -91,20 +100,24 @@ class CoveredWaits:
             _log.warning("phrase_not_made", error=str(error))
 
     def _owed(self) -> None:
+        self._own = ""
         self._air.owed(self._pipeline.output.person_silent_since)
 
     def _fill(self, number: int) -> float | None:
-        text = self._fillers[number % len(self._fillers)]
+        fillers = (self._own, *self._fillers) if self._own else self._fillers
+        text = fillers[number % len(fillers)]
         pcm = self._services.kept(self._template, text)
         if pcm is None or not self._wanted():
             return None
         metrics.fillers.inc()
-        task = asyncio.create_task(self._voice.fill(pcm))
-        self._filling.add(task)
-        task.add_done_callback(self._filling.discard)
+        self._keep(asyncio.create_task(self._voice.fill(pcm)))
         seconds = len(pcm) / (2 * SAMPLE_RATE)
         self._transcript.filler(text, seconds)
         return seconds
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
+        self._filling.add(task)
+        task.add_done_callback(self._filling.discard)
 
     def _note(self, provider: str, error: str) -> None:
         """Somebody else does the work now: a fact that changes nothing else."""

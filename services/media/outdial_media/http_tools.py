@@ -1,6 +1,5 @@
 """The template's own tools in one call: what stands between the model and the request."""
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,12 +13,9 @@ from outdial.operations.tool_arguments import arguments_problem
 from outdial_media.phrases import phrases_for
 from outdial_media.tool_result import Call, ToolResult
 
-FILLER_SECONDS = 1.0
-"""How long the person may wait in silence before the filler is said."""
-
 
 class HttpTools:
-    """Runs them: arguments checked, a filler said when slow, nothing done twice."""
+    """Runs them: arguments checked, the wait covered with words, nothing done twice."""
 
     def __init__(self, http: GuardedHttp, brief: ConversationBrief, call: Call) -> None:
         self._http = http
@@ -65,15 +61,6 @@ class HttpTools:
         return None
 
     async def _answer(self, tool: HttpTool, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        request = asyncio.ensure_future(
-            call_http_tool(self._http, tool, arguments, self._brief.values)
-        )
-        filler = fill(tool.http.filler, {**self._brief.values, **arguments}).strip()
-        try:
-            if filler:
-                await asyncio.wait({request}, timeout=FILLER_SECONDS)
-                if not request.done():
-                    await self._call.say(filler)
-            return await request
-        finally:
-            request.cancel()
+        values = {**self._brief.values, **arguments}
+        self._call.cover_wait(fill(tool.http.filler, values).strip())
+        return await call_http_tool(self._http, tool, arguments, self._brief.values)

@@ -25,6 +25,9 @@ class Call(Protocol):
     async def say(self, text: str) -> None:
         """Say something beside the model's own answers; nothing when nobody listens any more."""
 
+    def cover_wait(self, text: str) -> None:
+        """A tool takes its time: say `text` (empty: something) if the person waits for long."""
+
     async def press(self, digits: str) -> None:
         """Send the tones of keys down the line."""
 

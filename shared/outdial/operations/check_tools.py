@@ -11,7 +11,7 @@ from outdial.domain.placeholders import malformed_in, request_texts
 from outdial.operations.check_schema import schema_problems
 
 BUILT_IN: frozenset[str] = frozenset(get_args(ToolName))
-SECRET = re.compile(r"(?:[A-Za-z]+ )?secret:([A-Z][A-Z0-9_]{0,63})")
+SECRET = re.compile(r"(?:[A-Za-z]+ )?secret:((?![A-Z0-9_]*_(?:FILE|HOSTS)$)[A-Z][A-Z0-9_]{0,63})")
 """A header that takes a secret of the deployment: `secret:NAME`, or `Bearer secret:NAME`."""
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")  # what every provider of models takes
@@ -43,8 +43,8 @@ def request_problems(request: HttpRequest, at: str) -> Iterator[FieldProblem]:
         yield from _header(name, value, f"{at}.headers.{name}")
     if request.body is not None and request.method in _NO_BODY:
         yield FieldProblem(f"{at}.body", f"is not sent with {request.method}")
-    if not 0.1 <= request.timeout_seconds <= 20:
-        yield FieldProblem(f"{at}.timeout_seconds", "must be between 0.1 and 20")
+    if not 0.1 <= request.timeout_seconds <= 15:
+        yield FieldProblem(f"{at}.timeout_seconds", "must be between 0.1 and 15")
     if len(request.filler) > 300:
         yield FieldProblem(f"{at}.filler", "is longer than 300 characters")
     for path, text in request_texts(request).items():

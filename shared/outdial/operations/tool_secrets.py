@@ -1,7 +1,7 @@
 """Secrets that a template's headers may name: from the environment, or from a mounted file.
 
-`secret:ORDERS` is OUTDIAL_SECRET_ORDERS, or the content of the file that OUTDIAL_SECRET_ORDERS_FILE
-names. With OUTDIAL_SECRET_ORDERS_HOSTS=api.example.com the secret goes to no other host, whatever a
+`secret:ORDERS` is OUTDIAL_TOOL_SECRET_ORDERS, or the content of the file that OUTDIAL_TOOL_SECRET_ORDERS_FILE
+names. With OUTDIAL_TOOL_SECRET_ORDERS_HOSTS=api.example.com the secret goes to no other host, whatever a
 template says. The values stand in no template, log or transcript.
 """
 
@@ -59,7 +59,7 @@ def fill_headers(
 
 
 def _read(name: str, host: str, environment: Mapping[str, str]) -> str:
-    variable = f"OUTDIAL_SECRET_{name}"
+    variable = f"OUTDIAL_TOOL_SECRET_{name}"
     hosts = environment.get(f"{variable}_HOSTS", "")
     if hosts and host.lower() not in {part.strip().lower() for part in hosts.split(",")}:
         raise SecretMissing(f"{variable} is not for {host} ({variable}_HOSTS)")

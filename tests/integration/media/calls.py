@@ -79,7 +79,12 @@ async def make_call(
             campaign.id,
             row.id,
             (leads.NewContact(phone, "Ann", "America/New_York"),),
-            variables={"clinic": "the clinic", "appointment": "Monday at ten"},
+            variables={
+                "clinic": "the clinic",
+                "appointment": "Monday at ten",
+                "shop": "the green shop",
+                "order": "A7",
+            },
         )
         await leads.insert(session, [lead], datetime.now(UTC))
         contact = (await leads.contacts_of(session, [lead.id]))[lead.id][0]

@@ -130,7 +130,7 @@ async def test_the_reason_of_a_refusal_is_told_with_it() -> None:
 
 
 async def test_a_secret_that_comes_back_is_not_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OUTDIAL_SECRET_SHOP", "s3cret-value")
+    monkeypatch.setenv("OUTDIAL_TOOL_SECRET_SHOP", "s3cret-value")
     told, asked = await run(
         answered({"echo": "Bearer s3cret-value"}), headers={"Authorization": "Bearer secret:SHOP"}
     )
@@ -139,7 +139,7 @@ async def test_a_secret_that_comes_back_is_not_passed_on(monkeypatch: pytest.Mon
 
 
 async def test_an_argument_never_names_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OUTDIAL_SECRET_SHOP", "s3cret-value")
+    monkeypatch.setenv("OUTDIAL_TOOL_SECRET_SHOP", "s3cret-value")
     _, asked = await run(
         answered({}), arguments={"order": "secret:SHOP"}, headers={"X-Order": "{{order}}"}
     )
@@ -149,7 +149,7 @@ async def test_an_argument_never_names_a_secret(monkeypatch: pytest.MonkeyPatch)
 def test_a_secret_may_lie_in_a_file(tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text("from-a-file\n")
-    filled = fill_headers({"A": "secret:T"}, {}, "x.test", {"OUTDIAL_SECRET_T_FILE": str(file)})
+    filled = fill_headers({"A": "secret:T"}, {}, "x.test", {"OUTDIAL_TOOL_SECRET_T_FILE": str(file)})
     assert filled.headers == {"A": "from-a-file"}
 
 
@@ -157,16 +157,16 @@ def test_a_secret_may_lie_in_a_file(tmp_path: Path) -> None:
     "environment",
     [
         {},
-        {"OUTDIAL_SECRET_T_FILE": "/no/such/file"},
-        {"OUTDIAL_SECRET_T": "two\nlines"},
-        {"OUTDIAL_SECRET_T": "v", "OUTDIAL_SECRET_T_HOSTS": "api.other.test, other.test"},
+        {"OUTDIAL_TOOL_SECRET_T_FILE": "/no/such/file"},
+        {"OUTDIAL_TOOL_SECRET_T": "two\nlines"},
+        {"OUTDIAL_TOOL_SECRET_T": "v", "OUTDIAL_TOOL_SECRET_T_HOSTS": "api.other.test, other.test"},
     ],
 )
 def test_a_secret_that_is_not_for_this_host_is_not_sent(environment: dict[str, str]) -> None:
-    with pytest.raises(SecretMissing, match="OUTDIAL_SECRET_T"):
+    with pytest.raises(SecretMissing, match="OUTDIAL_TOOL_SECRET_T"):
         fill_headers({"A": "secret:T"}, {}, "x.test", environment)
 
 
 def test_a_secret_goes_to_the_hosts_it_is_for() -> None:
-    environment = {"OUTDIAL_SECRET_T": "v", "OUTDIAL_SECRET_T_HOSTS": "other.test, X.test"}
+    environment = {"OUTDIAL_TOOL_SECRET_T": "v", "OUTDIAL_TOOL_SECRET_T_HOSTS": "other.test, X.test"}
     assert fill_headers({"A": "secret:T"}, {}, "x.test", environment).headers == {"A": "v"}

@@ -26,12 +26,13 @@ class SandboxKeys:
 
 
 def without_settings(environment: Mapping[str, str]) -> dict[str, str]:
-    """`environment` less everything that Outdial reads."""
+    """`environment` less everything that Outdial reads, but for the secrets of templates' tools."""
     names = {*map(variable_name, Settings.model_fields), "LOCAL_SERVER_URL"}
     return {
         key: value
         for key, value in environment.items()
-        if key not in names and not key.startswith("OUTDIAL_")
+        if key.startswith("OUTDIAL_TOOL_SECRET_")
+        or (key not in names and not key.startswith("OUTDIAL_"))
     }
 
 
@@ -61,4 +62,7 @@ def sandbox_settings(keys: SandboxKeys, carrier_url: str, providers_url: str) ->
         "DEEPGRAM_BASE_URL": providers_url,
         "GROQ_API_KEY": keys.groq,
         "GROQ_BASE_URL": providers_url,
+        # The sandbox's shop, for templates with tools of their own, stands on this machine.
+        "OUTDIAL_HTTP_TOOLS_ALLOW": "127.0.0.1",
+        "OUTDIAL_TOOL_SECRET_SANDBOX_SHOP": "shop-token",
     }

@@ -13,6 +13,7 @@ from outdial_sandbox.carrier.control_api import ControlApi
 from outdial_sandbox.carrier.exchange import Exchange, WhoAnswers
 from outdial_sandbox.carrier.hang_up import HangUpApp
 from outdial_sandbox.carrier.rest_api import RestApi, refusal
+from outdial_sandbox.carrier.shop import shop_routes
 
 
 def build_carrier(
@@ -28,7 +29,7 @@ def build_carrier(
 
     exchange = Exchange(config, settings, who_answers)
     app = HangUpApp(
-        routes=[*RestApi(exchange).routes(), *ControlApi(exchange).routes()],
+        routes=[*RestApi(exchange).routes(), *ControlApi(exchange).routes(), *shop_routes()],
         lifespan=lifespan,
         exception_handlers={404: _no_such_resource, 405: _no_such_resource},
     )

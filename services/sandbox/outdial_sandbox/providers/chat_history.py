@@ -41,6 +41,7 @@ class History:
     heard: tuple[str, ...]  # what the person said last, message by message
     said: tuple[str, ...]  # everything that the agent said
     called: Mapping[str, Mapping[str, Any]]  # tools that have answered, with their last arguments
+    result: Mapping[str, Any]  # what the last tool answered
     failed: Mapping[str, int]  # tools that answered with an error, and how often
     running: frozenset[str]  # tools that have not answered yet
     ends_with_tool: bool
@@ -89,6 +90,7 @@ def read_history(request: Mapping[str, Any]) -> History:
         said=tuple(said),
         called=_calls_of_earlier(messages)
         | {a.tool: a.arguments for a in answers if _state(a.text) == "done"},
+        result=_result(answers),
         failed=Counter(a.tool for a in answers if _state(a.text) == "failed"),
         running=frozenset(a.tool for a in answers if _state(a.text) == "running"),
         unheard=len(messages) > 1
@@ -125,14 +127,19 @@ def _instructions(messages: Sequence[Mapping[str, Any]]) -> list[Mapping[str, An
 
 
 def _last_heard(messages: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The person's words since the agent last spoke; tool calls in between do not count."""
+    """The person's words since the agent last spoke or pressed keys; its other tools do not count."""
     heard: list[str] = []
     for message in reversed(messages):
         if message.get("role") == "user" and _text(message):
             heard.insert(0, _text(message))
-        elif message.get("role") == "assistant" and _text(message) and heard:
+        elif message.get("role") == "assistant" and heard and (_text(message) or _pressed(message)):
             break
     return heard
+
+
+def _pressed(message: Mapping[str, Any]) -> bool:
+    calls = message.get("tool_calls") or []
+    return any((call.get("function") or {}).get("name") == "send_digits" for call in calls)
 
 
 def _tools(offered: Sequence[Any]) -> dict[str, Tool]:
@@ -180,9 +187,19 @@ def _arguments(call: Mapping[str, Any]) -> Mapping[str, Any]:
     return arguments if isinstance(arguments, dict) else {}
 
 
+def _result(answers: Sequence[_ToolAnswer]) -> Mapping[str, Any]:
+    try:
+        result = json.loads(answers[-1].text) if answers else {}
+    except ValueError:
+        return {}
+    return result if isinstance(result, dict) else {}
+
+
 def _state(answer: str) -> str:
     if "IN_PROGRESS" in answer:
         return "running"
+    if answer == "CANCELLED":
+        return "canceled"  # the person interrupted: nobody knows what came of it
     try:
         result = json.loads(answer)
     except ValueError:

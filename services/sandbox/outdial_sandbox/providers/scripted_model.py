@@ -111,6 +111,8 @@ def _after(history: History, rule: Rule, words: "_Words") -> Reply:
         return NO_REPLY
     if tool is not None and "goodbye" in tool.properties:
         return NO_REPLY  # the goodbye went with the tool, which ends the call
+    if rule.next:
+        return Reply(words.of(rule.next))
     if not rule.then:
         return NO_REPLY
     return Reply(words.of(rule.then), _hang_up(history))
@@ -139,6 +141,7 @@ class _Words:
             "{purpose}": purpose,
             "{agent}": history.agent,
             "{heard}": self.heard,
+            **{f"{{result.{key}}}": str(value) for key, value in history.result.items()},
             "{tomorrow}": (now + timedelta(days=1)).isoformat(timespec="minutes"),
             "{opening}": history.opening
             or f"Hello, this is {history.agent}, an automated assistant. {purpose} {question}",

@@ -10,6 +10,7 @@ order, then those of `any.yaml`. A rule:
     say: ...                            words, with {question} {purpose} {agent} {opening} {heard}
     call: record_outcome                a tool; left out when it is not offered
     with: {status: confirmed}           its arguments (a list: the first that fits the tool)
+    next: It comes {result.day}.        said when the tool has answered, and the call goes on
     then: Great, thank you. Goodbye.    said when the tool has answered, and the call is ended
     otherwise: ...                      said instead when the tool is not offered
     end: true                           end the call after `say`
@@ -26,7 +27,18 @@ import yaml
 
 _INTENTS = "intents.yaml"
 _ANY = "any.yaml"
-_RULE_KEYS = {"heard", "asked", "at_most", "say", "call", "with", "then", "otherwise", "end"}
+_RULE_KEYS = {
+    "heard",
+    "asked",
+    "at_most",
+    "say",
+    "call",
+    "with",
+    "next",
+    "then",
+    "otherwise",
+    "end",
+}
 
 
 class ScriptError(Exception):
@@ -43,6 +55,7 @@ class Rule:
     say: str = ""
     call: str = ""
     arguments: tuple[Mapping[str, Any], ...] = ()
+    next: str = ""
     then: str = ""
     otherwise: str = ""
     end: bool = False
@@ -112,6 +125,7 @@ def _rule(name: str, data: Mapping[str, Any]) -> Rule:
         say=data.get("say", ""),
         call=data.get("call", ""),
         arguments=(arguments,) if isinstance(arguments, dict) else tuple(arguments),
+        next=data.get("next", ""),
         then=data.get("then", ""),
         otherwise=data.get("otherwise", ""),
         end=bool(data.get("end", False)),
