@@ -128,6 +128,12 @@ async def open_conversation(
     )
 
 
+async def fill_for_call(session: AsyncSession, attempt: Attempt, text: str) -> str:
+    """One of the template's texts as it is said in this call, whatever its plan is by now."""
+    lead, contact = await _called(session, attempt)
+    return fill(text, values_for(lead.variables if lead else {}, _name(contact), attempt.phone))
+
+
 async def save_turn(
     runtime: Runtime, attempt_id: UUID, stream_no: int, position: int, turn: SpokenTurn
 ) -> None:

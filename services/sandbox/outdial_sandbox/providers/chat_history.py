@@ -127,7 +127,7 @@ def _instructions(messages: Sequence[Mapping[str, Any]]) -> list[Mapping[str, An
 
 
 def _last_heard(messages: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The person's words since the agent last spoke or pressed keys; its other tools do not count."""
+    """The person's words since the agent spoke or pressed keys; its other tools do not count."""
     heard: list[str] = []
     for message in reversed(messages):
         if message.get("role") == "user" and _text(message):
