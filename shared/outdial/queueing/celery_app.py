@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from celery import Celery
 
+from outdial.queueing.broker import Broker
 from outdial.queueing.task_names import DISPATCH, QUEUE_OF, SWEEP
 from outdial.settings import Settings
 
@@ -17,7 +18,9 @@ SWEEP_EVERY_SECONDS = 2.0
 
 def make_celery(settings: Settings) -> Celery:
     """The Celery application of this deployment; nothing connects yet."""
-    app = Celery("outdial", broker=broker_url(settings.redis_url), set_as_current=False)
+    app = Celery(
+        "outdial", amqp=Broker, broker=broker_url(settings.redis_url), set_as_current=False
+    )
     app.conf.update(
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,  # the default gives up after 100 tries
