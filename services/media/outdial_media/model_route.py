@@ -8,8 +8,8 @@ answer is whole: what broke off in the middle has run nothing, so the next model
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -103,8 +103,10 @@ class ModelRoute:
         for endpoint in self._health.in_order(self._endpoints):
             attempt = _Attempt(endpoint, request, said, self._patience)
             try:
-                async for chunk in attempt.chunks():
-                    yield chunk
+                # Closed at once when the person interrupts: the request must not go on unheard.
+                async with aclosing(attempt.chunks()) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
             except _FAILURES as error:
                 said = attempt.said
                 errors.append(self._note(endpoint, error))
@@ -155,7 +157,7 @@ class _Attempt:
         self._ids: dict[int, str] = {}
         self._finished = False
 
-    async def chunks(self) -> AsyncIterator[ChatCompletionChunk]:
+    async def chunks(self) -> AsyncGenerator[ChatCompletionChunk, None]:
         """The answer, or one of `_FAILURES`."""
         deadline = asyncio.get_running_loop().time() + self._patience
         async with asyncio.timeout_at(deadline):

@@ -163,7 +163,8 @@ async def set_faults(providers: str, key: str, fault: Fault) -> Mapping[str, int
 
 async def call(pod: RunningPod, providers: str, fault: Fault, key: str) -> Called:
     """One whole call of a person who says yes, with the fault at its moment."""
-    moves = [Move(AfterBot(1.2), say="confirm")] * 4
+    # Whoever is asked whether they are there says it again; else a filler would be talked over.
+    moves = [Move(AfterBot(1.2), say="confirm")] * (4 if fault.ends == "apology" else 1)
     person = Listening(Talker("confirms", tuple(moves), patience=None).start(3))
     if fault.moment == "prepare":
         await set_faults(providers, key, fault)
