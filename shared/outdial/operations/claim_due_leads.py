@@ -129,12 +129,13 @@ async def _write(
 ) -> list[uuid.UUID]:
     """Attempts, then leads. One whose lead, number or branch is taken is left out."""
     written = await attempts.insert_queued(session, [claim.row for claim in claims])
+    kept = [claim for claim in claims if claim.attempt_id in written]
+    if kept:
+        await leads.activate_all(session, {claim.lead_id: claim.attempt_id for claim in kept})
     for claim in claims:
-        if claim.attempt_id in written:
-            await leads.activate(session, claim.lead_id, claim.attempt_id)
-        else:
+        if claim.attempt_id not in written:
             await claim_round.lost_race(claim)
-    return [claim.attempt_id for claim in claims if claim.attempt_id in written]
+    return [claim.attempt_id for claim in kept]
 
 
 def _publish(runtime: Runtime, report: DispatchReport) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -173,15 +173,25 @@ async def lock_due(session: AsyncSession, campaign_id: uuid.UUID, limit: int) ->
 
 async def activate(session: AsyncSession, lead_id: uuid.UUID, attempt_id: uuid.UUID) -> bool:
     """Bind a due lead to its attempt; False if it is no longer due."""
-    return await _change(
-        session,
-        lead_id,
-        DUE_STATES,
-        state=LeadState.ACTIVE,
-        live_attempt_id=attempt_id,
-        refusal=None,
-        refused_at=None,
-    )
+    return lead_id in await activate_all(session, {lead_id: attempt_id})
+
+
+_ACTIVATE = text(
+    "UPDATE leads SET state = 'active', live_attempt_id = claimed.attempt_id, refusal = NULL, "
+    "refused_at = NULL, version = version + 1 "
+    "FROM unnest(CAST(:leads AS uuid[]), CAST(:attempts AS uuid[])) "
+    "AS claimed (lead_id, attempt_id) "
+    "WHERE leads.id = claimed.lead_id AND leads.state IN ('backlog', 'retry') "
+    "RETURNING leads.id"
+)
+
+
+async def activate_all(
+    session: AsyncSession, attempts: Mapping[uuid.UUID, uuid.UUID]
+) -> set[uuid.UUID]:
+    """Bind due leads to their attempts (lead to attempt), all at once; those that were due."""
+    pairs = {"leads": list(attempts), "attempts": list(attempts.values())}
+    return set(await session.scalars(_ACTIVATE, pairs))
 
 
 async def refuse(
