@@ -1,0 +1,1 @@
+"""Parts of the trial of dialing: the stack under trial, its troubles, its work, and its judge."""
