@@ -260,6 +260,22 @@ async def test_the_pod_that_lost_the_call_is_avoided_in_that_life(
     assert again.boot_id == "b2" or again.pod_id == "pod-2"
 
 
+async def test_a_pod_that_has_just_lost_a_call_gets_no_other_until_it_is_heard(
+    redis: Redis, settings: Settings
+) -> None:
+    await beat(redis, pod("pod-1"), settings)
+    lost = uuid4()
+    await reserve(redis, lost, 30)
+    await beat(redis, pod("pod-2"), settings)
+    assert isinstance(await reserve(redis, lost, 30, avoid=("pod-1", "b1")), Slot)
+    others = [await reserve(redis, uuid4(), 30) for _ in range(2)]  # pod-1 is empty, and looks well
+    assert {slot.pod_id for slot in others if isinstance(slot, Slot)} == {"pod-2"}
+    await beat(redis, pod("pod-1"), settings)
+    again = await reserve(redis, uuid4(), 30)
+    assert isinstance(again, Slot)
+    assert again.pod_id == "pod-1"
+
+
 async def test_an_emptied_redis_says_nothing_until_it_is_rebuilt(
     redis: Redis, settings: Settings
 ) -> None:

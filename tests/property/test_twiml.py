@@ -33,12 +33,13 @@ def test_a_stream_keeps_its_addresses_and_parameters(
     )
     response = ET.fromstring(text)
     assert response.tag == "Response"
-    (connect,) = response
+    connect, refused = response
     (stream,) = connect
     (parameter,) = stream
     assert (connect.tag, stream.tag, parameter.tag) == ("Connect", "Stream", "Parameter")
     assert in_attribute(stream.attrib["url"]) == in_attribute(url)
     assert in_attribute(connect.attrib["action"]) == in_attribute(action)
+    assert (refused.tag, refused.text or "") == ("Redirect", heard(action))
     assert in_attribute(parameter.attrib["name"]) == in_attribute(name)
     assert in_attribute(parameter.attrib["value"]) == in_attribute(value)[:499]
 

@@ -15,7 +15,11 @@ _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 def connect_stream(
     url: str, *, action: str, status_callback: str, parameters: Mapping[str, str]
 ) -> str:
-    """Connect the call with a media socket; when the stream ends Twilio asks `action`."""
+    """Connect the call with a media socket; when the stream ends Twilio asks `action`.
+
+    What follows a socket that is refused is not documented: a pod that died a moment ago must not
+    end the call, so the next verb asks `action` too. After a stream that opened it is not reached.
+    """
     response = VoiceResponse()
     connect = Connect(action=_plain(action), method="POST")
     stream = connect.stream(
@@ -24,6 +28,7 @@ def connect_stream(
     for name, value in parameters.items():
         stream.parameter(name=_plain(name), value=_plain(value)[:MOST_PARAMETER_CHARACTERS])
     response.append(connect)
+    response.redirect(_plain(action), method="POST")
     return str(response)
 
 

@@ -73,12 +73,24 @@ async def test_an_old_streams_end_gets_the_current_streams_twiml(
 async def test_a_call_is_moved_twice_and_then_let_go_with_a_goodbye(
     twilio: Twilio, talking: World
 ) -> None:
-    assert verbs(await ended(twilio, talking, 1)) == ["Connect"]
-    assert verbs(await ended(twilio, talking, 2)) == ["Connect"]
+    assert stream_of(await ended(twilio, talking, 1), talking) == ("pod-2", 2)
+    await talking.pods("pod-1")  # it lives: only a stream was lost
+    assert stream_of(await ended(twilio, talking, 2), talking) == ("pod-1", 3)
     assert verbs(await ended(twilio, talking, 3)) == ["Say", "Hangup"]
     row = await talking.attempt()
     assert (row.stream_no, row.plan) == (3, "hangup")
     assert verbs(await ended(twilio, talking, 3)) == ["Hangup"]
+
+
+async def test_two_pods_that_die_at_once_cost_no_call(twilio: Twilio, talking: World) -> None:
+    answer = await ended(twilio, talking)
+    assert stream_of(answer, talking) == ("pod-2", 2)
+    # pod-2 is dead too, and refuses the socket: the next verb asks again. By what was heard so far
+    # pod-1 would have room.
+    await talking.pods("pod-3")
+    refused = (element(answer, "Redirect").text or "").removeprefix("https://outdial.test")
+    again = await twilio.post(refused.partition("#")[0], {"CallStatus": "in-progress"})
+    assert stream_of(again, talking) == ("pod-3", 3)
 
 
 async def test_without_another_pod_the_caller_waits_and_then_it_goes_on(

@@ -28,7 +28,7 @@ async def test_the_call_is_connected_with_the_pod_that_is_prepared(
 
     answer = await twilio.post(world.voice_path(pod=pod))
 
-    assert verbs(answer) == ["Connect"]
+    assert verbs(answer) == ["Connect", "Redirect"]
     action = element(answer, "Connect").attrib["action"].partition("#")[0]
     path = f"twilio/callback/stream-ended/{world.attempt_id}/1"
     assert action == f"https://outdial.test/{path}"
@@ -98,7 +98,7 @@ async def test_room_that_appears_during_the_hold_is_taken(twilio: Twilio, world:
     held = await twilio.post(world.voice_path())
     await world.pods("pod-1")
     again = (element(held, "Redirect").text or "").removeprefix("https://outdial.test")
-    assert verbs(await twilio.post(again.partition("#")[0])) == ["Connect"]
+    assert verbs(await twilio.post(again.partition("#")[0])) == ["Connect", "Redirect"]
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ async def test_the_first_request_binds_a_call_whose_post_was_never_answered(
 ) -> None:
     await world.pods("pod-1")
     await world.change(call_sid=None, state="dialing")
-    assert verbs(await twilio.post(world.voice_path())) == ["Connect"]
+    assert verbs(await twilio.post(world.voice_path())) == ["Connect", "Redirect"]
     assert (await world.attempt()).call_sid == SID
 
 

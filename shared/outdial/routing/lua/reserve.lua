@@ -14,6 +14,12 @@ if held then
   if slot then return slot end
   let_go(attempt, held)
 end
+-- A pod that has just lost a call may be dead, and only not yet missed: until it is heard again, no
+-- other call is sent there either.
+if avoid_pod ~= '' then
+  local said = redis.call('HGET', PODS, avoid_pod)
+  if said and cjson.decode(said).boot == avoid_boot then redis.call('ZREM', READY, avoid_pod) end
+end
 
 local function fits(said)
   local labels = cjson.decode(said.labels)
