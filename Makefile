@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 ONLY ?=
 # With ONLY, one of the two passes may well have no test that matches: pytest says so with exit 5.
 NONE_MATCHED = { code=$$?; test $$code = 5 && test -n "$(ONLY)" || exit $$code; }
-CHAOS := fleet
+CHAOS := dialing fleet
 BENCHES := router media turns
 
 .DEFAULT_GOAL := help
@@ -43,7 +43,7 @@ test: $(READY) ## Every test except the long ones (ONLY=words: those whose name 
 test-unit: $(READY) ## The rules only: seconds, no sockets
 	@$(BIN)/pytest tests/unit tests/property
 
-chaos: $(READY) ## Kill, freeze and restart processes under live calls (ONLY=fleet): var/chaos/
+chaos: $(READY) ## Kill, freeze and restart processes under live calls (ONLY=dialing): var/chaos/
 	@for each in $(or $(ONLY),$(CHAOS)); do $(BIN)/python tests/chaos/$$each.py || exit 1; done
 
 bench: $(READY) ## Measure against a peer or a limit in one run (ONLY=router): var/bench/

@@ -21,9 +21,6 @@ from parts.judge import judge
 from parts.killer import Killer, draw_blows
 
 _PROGRESS_SECONDS = 10.0
-_ECHO_SECONDS = 1.0
-# Chaos is over: everybody is back after so long, callbacks have come, and sweeps have looked.
-_SETTLING_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -37,7 +34,10 @@ class Sizes:
     longest_freeze: float
     patience: float  # for the whole trial
     shares: dict[str, int] = field(default_factory=lambda: workload.SHARES)
+    faults: dict[str, Any] = field(default_factory=lambda: workload.FAULTS)
     plan: Plan = field(default_factory=Plan)
+    echo_every: float = 1.0  # hints that come again
+    settling: float = 60.0  # after the chaos: everybody is back, callbacks come, sweeps look
 
 
 @dataclass
@@ -87,7 +87,7 @@ class Trial:
     def run(self, file: Path) -> Report:
         """Everything, from the import of the leads (`file`: where to write them) to the verdict."""
         sizes, info = self._sizes, self._house.info
-        trouble = {**workload.FAST, "seed": sizes.seed, "faults": workload.FAULTS}
+        trouble = {**workload.FAST, "seed": sizes.seed, "faults": sizes.faults}
         self._sandbox("POST", "settings", json=trouble)
         workload.write_csv(file, workload.phones(sizes.leads, sizes.seed, sizes.shares))
         with ApiClient(info.api_url, info.api_key) as api:
@@ -109,7 +109,7 @@ class Trial:
         while self._elapsed < self._sizes.patience:
             self.killer.act(self._elapsed)
             stores_up = self.killer.is_up("postgres") and self.killer.is_up("redis")
-            if stores_up and self._elapsed - echoed > _ECHO_SECONDS:
+            if stores_up and self._elapsed - echoed > self._sizes.echo_every:
                 echoed = self._elapsed
                 echo.send()
             if self._elapsed - self._last_progress > _PROGRESS_SECONDS:
@@ -135,7 +135,7 @@ class Trial:
     def _settle(self) -> None:
         """Everybody is back: what lives must end, what was told must be read."""
         self._say("chaos is over, what is left must settle")
-        deadline = time.monotonic() + _SETTLING_SECONDS
+        deadline = time.monotonic() + self._sizes.settling
         while time.monotonic() < deadline:
             with suppress(psycopg.Error, httpx.HTTPError):
                 pending = self._sandbox("GET", "ledger/summary")["callbacks_pending"]
