@@ -28,7 +28,9 @@ async def insert_queued(
     if not rows:
         return set()
     written = await session.scalars(
-        insert(Attempt).values(rows).on_conflict_do_nothing().returning(Attempt.id)
+        # Rows as parameters: in `values()` the statement would be compiled anew each time.
+        insert(Attempt).on_conflict_do_nothing().returning(Attempt.id),
+        rows,
     )
     return set(written)
 
