@@ -13,6 +13,8 @@ A payload's shape depends on (source, kind); the table below is the whole list. 
 | gateway | answered | `pod`, `stream_no`, `degraded` | kind:stream_no |
 | gateway | fallback | Twilio's form (`ErrorCode`, `ErrorUrl`) | kind |
 | gateway | held | `holds`: no pod had room, asked to wait so often | kind:holds |
+| gateway | voicemail_left | Twilio's form: the carrier spoke the message to its end | kind |
+| transfer | ended | Twilio's `action` form of the dial (`DialCallStatus`) | CallSid |
 | dialer | accepted | `call_sid` | kind |
 | dialer | rejected | `code`, `status`, `message` | kind |
 | dialer | not_sent | `reason` | kind |
@@ -26,6 +28,7 @@ A payload's shape depends on (source, kind); the table below is the whole list. 
 | pod | first_audio_sent | `ms` since `start` | kind:stream_no |
 | pod | first_words_heard | `ms` since `start` | kind:stream_no |
 | pod | tool_called | `call_id`, `name`, `arguments` | call_id |
+| pod | voicemail_begun | `stream_no`: it knows of the plan | kind:stream_no |
 | pod | voicemail_left | - | kind |
 | pod | transferred | - | kind |
 | pod | provider_failed | `provider`, `error` | kind:stream_no:provider |
@@ -48,6 +51,7 @@ class Source(StrEnum):
     RECORDING = "recording"
     STREAM = "stream"
     GATEWAY = "gateway"
+    TRANSFER = "transfer"
     DIALER = "dialer"
     OPERATOR = "operator"
     RECONCILE = "reconcile"
@@ -71,6 +75,7 @@ QUIET: frozenset[tuple[Source, str]] = frozenset(
         (Source.POD, "first_audio_sent"),
         (Source.POD, "first_words_heard"),
         (Source.POD, "provider_replaced"),
+        (Source.POD, "voicemail_begun"),
         (Source.STREAM, "status"),
         (Source.GATEWAY, "held"),
     }

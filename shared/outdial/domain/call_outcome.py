@@ -60,9 +60,12 @@ class Facts:
     opted_out: bool = False  # agent: opt_out
     wrong_person: bool = False  # agent: wrong_person
     callback_at: datetime | None = None  # agent: schedule_callback
-    transferred: bool = False  # pod
+    transferred: bool = False  # carrier: the dial to a human was answered
+    transfer_status: str | None = None  # carrier: how that dial ended
     voicemail_reached: bool = False  # agent: voicemail_reached
-    voicemail_left: bool = False  # pod: the script was played to its end
+    voicemail_left: bool = (
+        False  # pod, or the carrier in its place: the script was played to its end
+    )
     conversation_closed: bool = False  # pod: its last word on this call
     ended_by: EndedBy | None = None  # pod
     close_reason: str | None = None  # pod: person_hung_up, agent_ended, machine, error...

@@ -10,13 +10,18 @@ from datetime import datetime, timedelta
 from outdial.domain.call_events import Event, Source
 from outdial.domain.call_outcome import EndedBy, Facts
 
+MET: frozenset[str | None] = frozenset({"completed", "answered"})
+"""Statuses of a dial to a human after which the two have talked."""
+
 LONGEST_WAIT = timedelta(days=366)
 """A callback asked for later than this is a mistake of the model's."""
 
 
 def with_conversation(facts: Facts, events: Iterable[Event]) -> Facts:
     """`facts`, and what the pod and the agent's tools add to them."""
+    events = list(events)
     said = [event for event in events if event.source is Source.POD]
+    transfer_status = _transfer_status(events)
     kinds = {event.kind for event in said}
     tools = [event for event in said if event.kind == "tool_called"]
     called = {str(event.payload.get("name")) for event in tools}
@@ -29,14 +34,21 @@ def with_conversation(facts: Facts, events: Iterable[Event]) -> Facts:
         opted_out="opt_out" in called,
         wrong_person="wrong_person" in called,
         callback_at=_callback_at(tools),
-        transferred="transferred" in kinds,
+        transferred="transferred" in kinds or transfer_status in MET,
+        transfer_status=transfer_status,
         voicemail_reached="voicemail_reached" in called,
-        voicemail_left="voicemail_left" in kinds,
+        voicemail_left=any(event.kind == "voicemail_left" for event in events),
         conversation_closed=closing is not None,
         ended_by=_ended_by(closing),
         close_reason=_text(closing, "reason"),
         provider_failed="provider_failed" in kinds,
     )
+
+
+def _transfer_status(events: Iterable[Event]) -> str | None:
+    """How the dial to a human ended."""
+    ended = [event for event in events if event.source is Source.TRANSFER]
+    return _text(ended[-1], "DialCallStatus") if ended else None
 
 
 def _closing(said: Sequence[Event]) -> Event | None:

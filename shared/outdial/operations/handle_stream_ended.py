@@ -11,19 +11,18 @@ from uuid import UUID
 import structlog
 
 from outdial.domain.attempt_state import Plan
-from outdial.domain.call_events import Source
 from outdial.domain.call_template import Pods
 from outdial.observability.metrics import MOVED
 from outdial.operations.ask_in_time import Away, ask_in_time
 from outdial.operations.connect_call import GOODBYE, connect, hold_or_goodbye, slot_for
-from outdial.operations.conversation_record import open_conversation
 from outdial.operations.gateway import Gateway
 from outdial.operations.route_answered_call import Answered, may_connect, read_attempt
 from outdial.operations.runtime import Runtime
+from outdial.operations.twiml_of_plan import twiml_of_plan, was_closed
 from outdial.operations.wanted_pods import wanted_pods
 from outdial.operations.zombie_calls import is_zombie
 from outdial.routing.slot_reservation import Slot
-from outdial.storage import attempts, call_events
+from outdial.storage import attempts
 from outdial.storage.tables import Attempt
 from outdial.telephony import twiml
 from outdial.telephony.callbacks import AnswerHint
@@ -62,10 +61,10 @@ async def _next(gateway: Gateway, ended: StreamEnded) -> Answered:
         zombie = is_zombie(attempt, ended.call_sid, ended.call_status)
         return Answered(twiml.hangup(), ended.attempt_id, ended.call_sid, zombie=zombie)
     if attempt.plan != Plan.CONVERSATION:
-        return _say(ended, await _twiml_of_plan(runtime, attempt))
+        return _say(ended, await twiml_of_plan(runtime, attempt))
     if attempt.stream_no != ended.stream_no:
         return await _connect_again(gateway, attempt, ended.call_sid)
-    if await _was_closed(runtime, attempt):
+    if await was_closed(runtime, attempt):
         return _say(ended, twiml.hangup())
     return await _resume(gateway, attempt, ended)
 
@@ -95,7 +94,7 @@ async def _resume(gateway: Gateway, attempt: Attempt, ended: StreamEnded) -> Ans
     if current is None or not may_connect(current, ended.call_sid):
         return _say(ended, twiml.hangup())
     if current.plan != Plan.CONVERSATION:
-        return _say(ended, await _twiml_of_plan(runtime, current))
+        return _say(ended, await twiml_of_plan(runtime, current))
     return _connected(runtime, current, ended.call_sid, slot, degraded)
 
 
@@ -122,35 +121,6 @@ async def _give_up(runtime: Runtime, attempt: Attempt) -> str:
     async with runtime.sessions.begin() as session:
         await attempts.change_plan(session, attempt.id, Plan.CONVERSATION, Plan.HANGUP)
     return twiml.say_goodbye(GOODBYE)
-
-
-async def _twiml_of_plan(runtime: Runtime, attempt: Attempt) -> str:
-    """What a plan other than a conversation comes to when no pod speaks any more.
-
-    A message that the pod did not finish is spoken by the carrier; one that it did is not repeated.
-    """
-    if attempt.plan != Plan.VOICEMAIL or await _was_closed(runtime, attempt):
-        return twiml.hangup()
-    brief = await open_conversation(runtime, attempt.id, attempt.stream_no)
-    if brief is None or not brief.voicemail_script:
-        return twiml.hangup()
-    return twiml.say_goodbye(brief.voicemail_script, brief.template.language)
-
-
-async def _was_closed(runtime: Runtime, attempt: Attempt) -> bool:
-    """Whether the pod had its last word on the current stream, or has left the message."""
-    async with runtime.sessions() as session:
-        events = await call_events.of_attempt(session, attempt.id)
-    said = [event for event in events if event.source == Source.POD]
-    return any(
-        event.kind == "voicemail_left"
-        or (
-            event.kind == "conversation_closed"
-            and event.payload.get("stream_no") == attempt.stream_no
-            and event.payload.get("reason") != "stream_lost"  # nobody closed it: it goes on
-        )
-        for event in said
-    )
 
 
 async def _wanted(runtime: Runtime, attempt: Attempt) -> Pods:

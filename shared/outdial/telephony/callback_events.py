@@ -47,6 +47,16 @@ def stream_ended_event(form: Form, stream_no: int, now: datetime) -> Event:
     )
 
 
+def transfer_event(form: Form, now: datetime) -> Event:
+    """The dial to a human has ended: `DialCallStatus` says whether they met."""
+    return _event(Source.TRANSFER, "ended", form.get("CallSid", ""), form, now)
+
+
+def voicemail_spoken_event(form: Form, now: datetime) -> Event:
+    """The carrier has spoken the message to its end, in place of the pod."""
+    return _event(Source.GATEWAY, "voicemail_left", "voicemail_left", form, now)
+
+
 def fallback_event(form: Form, now: datetime) -> Event:
     """Twilio could not have our TwiML, or could not execute it."""
     return _event(Source.GATEWAY, "fallback", "fallback", form, now)

@@ -88,6 +88,18 @@ class CallbackUrls:
         path = f"twilio/callback/stream-ended/{attempt_id}/{stream_no}"
         return f"{self._public}/{path}#{_STREAM_ENDED}"
 
+    def voicemail_spoken(self, attempt_id: UUID) -> str:
+        """Asked when the carrier has spoken a message to its end."""
+        return f"{self._public}/twilio/callback/voicemail-spoken/{attempt_id}#{_STREAM_ENDED}"
+
+    def transfer_ended(self, attempt_id: UUID) -> str:
+        """Asked what comes after a dial to a human: answers with TwiML."""
+        return f"{self._public}/twilio/callback/transfer-ended/{attempt_id}#{_STREAM_ENDED}"
+
+    def transfer_whisper(self, attempt_id: UUID) -> str:
+        """Asked for what the human hears before the two meet: answers with TwiML."""
+        return f"{self._public}/twilio/callback/transfer-whisper/{attempt_id}#{_STREAM_ENDED}"
+
     def pod_socket(self, pod_id: str) -> str:
         """Where a pod is reached behind the gateway's own host, if nothing better is known."""
         return socket_of_pod(self._public, pod_id)

@@ -41,6 +41,41 @@ def hold_and_redirect(text: str, url: str, pause_seconds: int) -> str:
     return str(response)
 
 
+def say_and_redirect(text: str, url: str, language: str, pause_seconds: int = 0) -> str:
+    """Wait, say `text` to its end, then have Twilio ask `url`."""
+    response = VoiceResponse()
+    if pause_seconds:
+        response.pause(length=pause_seconds)
+    response.say(_plain(text), language=_plain(language))
+    response.redirect(_plain(url), method="POST")
+    return str(response)
+
+
+def dial(
+    number: str, *, caller_id: str, timeout_seconds: int, action: str, whisper: str | None
+) -> str:
+    """Call somebody else and connect the two; Twilio asks `action` when that has ended.
+
+    `whisper` is asked for what the one who is called hears before they meet.
+    """
+    response = VoiceResponse()
+    called = response.dial(
+        action=_plain(action), method="POST", timeout=timeout_seconds, caller_id=_plain(caller_id)
+    )
+    if whisper:
+        called.number(_plain(number), url=_plain(whisper), method="POST")
+    else:
+        called.number(_plain(number))
+    return str(response)
+
+
+def say(text: str, language: str) -> str:
+    """Say `text`, and nothing else."""
+    response = VoiceResponse()
+    response.say(_plain(text), language=_plain(language))
+    return str(response)
+
+
 def say_goodbye(text: str, language: str | None = None) -> str:
     """Say `text` and hang up."""
     response = VoiceResponse()

@@ -24,12 +24,14 @@ async def test_a_machine_has_the_pod_leave_the_message(twilio: Twilio, world: Wo
         async with world.runtime.sessions() as session:
             while not await _listening(session):  # noqa: ASYNC110 - Postgres tells nobody
                 await asyncio.sleep(0.02)
-        await verdict(twilio, world, "machine_end_beep")
+        told = asyncio.create_task(verdict(twilio, world, "machine_end_beep"))
         assert await first == world.attempt_id
+        await world.pod_says("voicemail_begun", stream_no=1)
+        await told
     await heard.aclose()
     assert (await world.attempt()).plan == Plan.VOICEMAIL
-    assert world.carrier.ended == []
-    (event,) = await world.events()
+    assert (world.carrier.ended, world.carrier.updates) == ([], [])
+    event, _ = await world.events()
     assert (event.source, event.payload["AnsweredBy"]) == ("amd", "machine_end_beep")
 
 

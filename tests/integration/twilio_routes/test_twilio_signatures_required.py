@@ -14,6 +14,9 @@ ROUTES = [
     "/twilio/callback/amd/{id}",
     "/twilio/callback/details/{id}",
     "/twilio/callback/stream-ended/{id}/1",
+    "/twilio/callback/voicemail-spoken/{id}",
+    "/twilio/callback/transfer-ended/{id}",
+    "/twilio/callback/transfer-whisper/{id}",
 ]
 FORM = {"AnsweredBy": "machine_start", "RecordingSid": "RE1", "RecordingUrl": "https://a/r"}
 

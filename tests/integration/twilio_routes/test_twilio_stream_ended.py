@@ -133,7 +133,7 @@ async def test_a_message_that_the_pod_did_not_finish_is_spoken_by_the_carrier(
 ) -> None:
     await talking.change(plan="voicemail")
     answer = await ended(twilio, talking)
-    assert verbs(answer) == ["Say", "Hangup"]
+    assert verbs(answer) == ["Say", "Redirect"]
     assert element(answer, "Say").text == "Hello Bo & family, call us back."
 
 

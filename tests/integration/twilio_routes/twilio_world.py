@@ -44,13 +44,19 @@ def swap(app: FastAPI, **stores: Any) -> None:
 
 @dataclass
 class FakeCarrier:
-    """Remembers which calls were ended."""
+    """Remembers which calls were ended, and what others were told to do."""
 
     ended: list[str] = field(default_factory=list)
+    updates: list[tuple[str, str]] = field(default_factory=list)
+    answer: UpdateResult = field(default_factory=Updated)
 
     async def end_call(self, sid: str) -> UpdateResult:
         self.ended.append(sid)
         return Updated()
+
+    async def update_twiml(self, sid: str, twiml: str) -> UpdateResult:
+        self.updates.append((sid, twiml))
+        return self.answer
 
     def close(self) -> None:
         """Nothing to close."""

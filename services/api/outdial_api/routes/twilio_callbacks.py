@@ -9,7 +9,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, BackgroundTasks, Response
 from outdial.domain.call_events import Event
-from outdial.operations.leave_voicemail import act_on_verdict
+from outdial.operations.leave_voicemail import follow_verdict
 from outdial.operations.receive_callback import Received, follow_up, receive_callback
 from outdial.operations.runtime import Runtime
 from outdial.operations.save_recording import save_recording
@@ -54,7 +54,7 @@ async def amd(
     received = await _receive(runtime, attempt_id, event, later)
     if received.known and not received.zombie:
         verdict = form.fields.get("AnsweredBy", "")
-        later.add_task(act_on_verdict, runtime, attempt_id, verdict)
+        later.add_task(follow_verdict, runtime, attempt_id, verdict)
     return Response(status_code=204)
 
 

@@ -11,6 +11,11 @@ from fastapi import APIRouter, BackgroundTasks, Request, Response
 from outdial.domain.call_events import Event
 from outdial.observability.metrics import ANSWER_SECONDS, REASSIGNED
 from outdial.operations.handle_stream_ended import StreamEnded, handle_stream_ended
+from outdial.operations.handle_transfer import (
+    TransferEnded,
+    handle_transfer_ended,
+    whisper_to_human,
+)
 from outdial.operations.receive_callback import store_afterwards
 from outdial.operations.route_answered_call import (
     Answered,
@@ -20,7 +25,13 @@ from outdial.operations.route_answered_call import (
     route_answered_call,
 )
 from outdial.operations.zombie_calls import end_zombie
-from outdial.telephony.callback_events import fallback_event, stream_ended_event
+from outdial.telephony import twiml
+from outdial.telephony.callback_events import (
+    fallback_event,
+    stream_ended_event,
+    transfer_event,
+    voicemail_spoken_event,
+)
 from outdial.telephony.callbacks import AnswerHint
 
 from outdial_api.dependencies import gateway_of, writing_of
@@ -64,6 +75,32 @@ async def stream_ended(attempt_id: UUID, stream_no: int, request: Request) -> Re
     count_answer("stream_ended", answered, 0)
     event = stream_ended_event(form.fields, stream_no, datetime.now(UTC))
     return await _twiml(request, answered, event)
+
+
+@router.post("/callback/voicemail-spoken/{attempt_id}")
+async def voicemail_spoken(attempt_id: UUID, request: Request) -> Response:
+    """The carrier has left the message that no pod did."""
+    form = await signed_form(request)
+    answered = Answered(twiml.hangup(), attempt_id, form.call_sid)
+    return await _twiml(request, answered, voicemail_spoken_event(form.fields, datetime.now(UTC)))
+
+
+@router.post("/callback/transfer-ended/{attempt_id}")
+async def transfer_ended(attempt_id: UUID, request: Request) -> Response:
+    """The dial to a human is over: they have met, or nobody came."""
+    form, gateway = await signed_form(request), await gateway_of(request)
+    status = form.fields.get("DialCallStatus", "")
+    ended = TransferEnded(attempt_id, form.call_sid, form.call_status, status)
+    answered = await handle_transfer_ended(gateway.runtime, ended)
+    return await _twiml(request, answered, transfer_event(form.fields, datetime.now(UTC)))
+
+
+@router.post("/callback/transfer-whisper/{attempt_id}")
+async def transfer_whisper(attempt_id: UUID, request: Request) -> Response:
+    """The human has picked up: what they hear before the two meet."""
+    await signed_form(request)
+    text = await whisper_to_human((await gateway_of(request)).runtime, attempt_id)
+    return Response(text, media_type="application/xml")
 
 
 def _hint(request: Request) -> AnswerHint:
