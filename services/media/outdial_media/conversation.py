@@ -114,7 +114,8 @@ class Conversation:
 
     async def prepare(self) -> None:
         """Connect the providers and have the greeting ready; done once, early or late."""
-        await asyncio.gather(self._run.start(), self._opening.prepare(), self._waits.prepare())
+        self._waits.prepare()
+        await asyncio.gather(self._run.start(), self._opening.prepare())
 
     async def discard(self) -> None:
         """Let go of a conversation that never began: nothing is written about it."""

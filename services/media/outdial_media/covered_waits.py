@@ -7,7 +7,6 @@ every provider gone.
 import asyncio
 from collections.abc import Callable
 
-import structlog
 from outdial.operations.conversation_record import ConversationBrief
 
 from outdial_media import metrics
@@ -15,14 +14,11 @@ from outdial_media.dead_air import DeadAir
 from outdial_media.phrases import phrases_for
 from outdial_media.pipeline import CallPipeline
 from outdial_media.provider_trouble import Trouble
-from outdial_media.spare_voice import VoiceLost
 from outdial_media.speech_services import SpeechServices
 from outdial_media.transcript import Transcript
 from outdial_media.turn_record import TurnRecord
 from outdial_media.twilio_frames import SAMPLE_RATE
 from outdial_media.voice import Voice
-
-_log = structlog.get_logger(__name__)
 
 _REPLACED = "provider_replaced"
 
@@ -69,10 +65,10 @@ class CoveredWaits:
         pipeline.hearing.on_replaced = lambda error: self._note("hearing", error)
         pipeline.speaking.on_replaced = lambda error: self._note("speaking", error)
 
-    async def prepare(self) -> None:
+    def prepare(self) -> None:
         """Have the sounds made; most calls of a template find them made already."""
-        texts = (self.apology, *self._fillers)
-        await asyncio.gather(*(self._make(text) for text in texts))
+        for text in (self.apology, *self._fillers):
+            self._services.make_ahead(self._template, text)
 
     async def apologise(self, *, can_speak: bool) -> bool:
         """Say that it does not work; False when not even that can be said."""
@@ -88,16 +84,10 @@ class CoveredWaits:
     def cover(self, text: str) -> None:
         """A tool is at work: an answer is owed again, and `text` (if any) is said first."""
         if text:
-            self._keep(asyncio.create_task(self._make(text)))
+            self._services.make_ahead(self._template, text)
         self._air.over()
         self._owed()
         self._own = text
-
-    async def _make(self, text: str) -> None:
-        try:
-            await self._services.spoken_ahead(self._template, text)
-        except VoiceLost as error:  # the next call of this pod tries again
-            _log.warning("phrase_not_made", error=str(error))
 
     def _owed(self) -> None:
         self._own = ""

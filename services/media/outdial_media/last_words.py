@@ -24,6 +24,7 @@ from outdial_media.twilio_frames import StreamStart
 _log = structlog.get_logger(__name__)
 
 COMMIT_SECONDS = 1.0
+CARRIER_SECONDS = 3.0
 AFTER_HANGUP_SECONDS = 2.0
 AFTER_GOODBYE_SECONDS = 1.0
 """How long the recogniser may take to tell what was said last."""
@@ -56,7 +57,11 @@ async def say_by_carrier(
     except Exception as error:  # noqa: BLE001 - the words are worth more than the plan
         _log.warning("hangup_not_committed", error=repr(error))
     twiml = say_goodbye(text, brief.template.language)
-    await runtime.carrier.update_twiml(start.call_sid, twiml)
+    try:
+        async with asyncio.timeout(CARRIER_SECONDS):
+            await runtime.carrier.update_twiml(start.call_sid, twiml)
+    except TimeoutError:
+        _log.warning("carrier_says_nothing", call_sid=start.call_sid)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import ssl
 from urllib.parse import urlsplit, urlunsplit
 
 import httpx
+import structlog
 from deepgram import AsyncDeepgramClient, DeepgramClientEnvironment
 from openai import AsyncOpenAI, Timeout
 from outdial.domain.call_template import CallTemplate
@@ -24,6 +25,8 @@ from outdial_media.phone_stt import PhoneSTT
 from outdial_media.phone_tts import PhoneTTS
 from outdial_media.spare_voice import Spare, VoiceLost
 from outdial_media.twilio_frames import SAMPLE_RATE
+
+_log = structlog.get_logger(__name__)
 
 ANSWER_SECONDS = 8.0
 """The longest gap in a model's answer before it counts as failed."""
@@ -63,9 +66,12 @@ class SpeechServices:
             timeout=httpx.Timeout(ANSWER_SECONDS, connect=_CONNECT_SECONDS),
         )
         self._spoken: dict[tuple[str, str], bytes] = {}
+        self._making: dict[tuple[str, str], asyncio.Task[None]] = {}
 
     async def close(self) -> None:
         """Close the shared connections."""
+        for making in list(self._making.values()):
+            making.cancel()
         await self.groq.close()
         await self._http.aclose()
 
@@ -148,6 +154,19 @@ class SpeechServices:
                 self._spoken.pop(next(iter(self._spoken)))
             self._spoken[key] = pcm
         return self._spoken[key]
+
+    def make_ahead(self, template: CallTemplate, text: str) -> None:
+        """Have `text` spoken for whichever call will need it; nobody waits for it."""
+        key = (template.voice.tts, text)
+        if key not in self._spoken and key not in self._making:
+            self._making[key] = asyncio.create_task(self._make(template, text))
+            self._making[key].add_done_callback(lambda _: self._making.pop(key, None))
+
+    async def _make(self, template: CallTemplate, text: str) -> None:
+        try:
+            await self.spoken_ahead(template, text)
+        except VoiceLost as error:  # the next call tries again
+            _log.warning("phrase_not_made", error=str(error))
 
     def kept(self, template: CallTemplate, text: str) -> bytes | None:
         """What `spoken_ahead` made of `text`, if it is still there."""
