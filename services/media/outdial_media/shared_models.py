@@ -22,9 +22,9 @@ from pipecat.metrics.metrics import MetricsData
 from outdial_media.twilio_frames import SAMPLE_RATE
 
 SHORT_SPEECH_SECONDS = 0.9
-SHORT_SPEECH_PROBABILITY = 0.1
-"""Smart Turn hesitates at "yes" and "no", which are whole answers on the telephone: so little
-speech is a turn unless the model is nearly sure that it is not."""
+SHORT_SPEECH_PROBABILITY = 0.005
+"""Smart Turn hesitates at "no" and "hello?" (0.01 to 0.2), which are whole answers on the
+telephone: so little speech is a turn unless the model is as good as sure that it is not."""
 
 CONTEXT, WINDOW = 32, 256
 """Samples at 8 kHz: what Silero is shown of the window before, and a window."""

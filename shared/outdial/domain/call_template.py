@@ -153,7 +153,7 @@ class Turns:
 
     vad_threshold: float = 0.6
     start_ms: int = 100
-    silence_ms: int = 400
+    silence_ms: int = 250  # then the turn's end is judged; a judge trained on short silences
     smart_turn: bool = True
     smart_turn_max_ms: int = 1200  # the longest wait after a turn that sounds unfinished
 

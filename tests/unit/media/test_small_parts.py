@@ -185,4 +185,4 @@ async def test_addresses_and_models_come_from_settings_and_template(settings: Se
 def test_defaults_are_those_of_a_telephone() -> None:
     turns = Turns()
     assert 0.55 <= turns.vad_threshold <= 0.65
-    assert 400 <= turns.silence_ms <= 650
+    assert 200 <= turns.silence_ms <= 650
