@@ -34,7 +34,13 @@ def main() -> int:
         longest_freeze=40.0,
         patience=600 + 0.3 * leads + 10 * kills,
         plan=Plan(
-            env=(("OUTDIAL_POD_SLOTS", "40"), ("OUTDIAL_UNKNOWN_SPENT_AFTER_SECONDS", "120"))
+            calls_per_second=20.0,
+            env=(
+                ("OUTDIAL_POD_SLOTS", "100"),
+                ("OUTDIAL_MAX_LIVE_CALLS", "300"),
+                # A call that may have been placed is looked for so long; no freeze lasts longer.
+                ("OUTDIAL_UNKNOWN_SPENT_AFTER_SECONDS", "120"),
+            ),
         ),
     )
     var = ROOT / "var/chaos/stack-dialing"

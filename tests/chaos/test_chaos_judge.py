@@ -95,3 +95,15 @@ def test_a_lead_is_lost(lead: dict[str, Any], attempts: list[Any], offence: str)
 def test_an_answered_call_is_not_told_as_one_that_nobody_took() -> None:
     calls = [call(1), call(2, answered_at=1.0, status="completed", sip_code=200)]
     assert said([LEAD], [tried(1), tried(2)], ledger(calls, TWICE[1])) == {"against the ledger"}
+
+
+def test_a_declined_call_is_busy_only_to_whom_nobody_told_the_end() -> None:
+    def declined(result: Any) -> dict[str, Any]:
+        sent = [{"purpose": "status", "event": "completed", "result": result}]
+        return call(1, sip_code=603, webhooks=sent)
+
+    tries = [tried(1), tried(2)]
+    lost = ledger([declined("lost"), call(2)], TWICE[1])
+    assert said([LEAD], tries, lost) == set()
+    told = ledger([declined(204), call(2)], TWICE[1])
+    assert said([LEAD], tries, told) == {"against the ledger"}

@@ -168,6 +168,8 @@ def _contradicted(
         holds = attempt["outcome"] not in _NEVER_TAKEN_UP
     else:
         holds = attempt["outcome"] in _UNANSWERED.get(word, set())
+        # Only the last callback has the SIP code: when it was lost, asking tells `busy`.
+        holds |= word == "declined" and attempt["outcome"] == "busy" and not _was_told(call)
     if holds and call["ended_at"]:
         return None
     return Offence("against the ledger", attempt["phone"], f"{detail}, the call was {word}")
@@ -177,3 +179,12 @@ def _what_happened(call: Row) -> str:
     if call["answered_at"]:
         return "answered"
     return "declined" if call["sip_code"] == 603 else str(call["status"])
+
+
+def _was_told(call: Row) -> bool:
+    """Whether the callback that says how the call ended was taken."""
+    ends = ("status", "completed")
+    return any(
+        (sent["purpose"], sent["event"]) == ends and sent["result"] in {200, 204}
+        for sent in call["webhooks"]
+    )

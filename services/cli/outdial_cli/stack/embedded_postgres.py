@@ -27,7 +27,7 @@ _BASE = {
     "timezone": "UTC",
     "log_timezone": "UTC",
 }
-# A crash of the machine may lose the data; a crash of a process does not. For tests and the demo.
+# For tests and the demo: a killed server may lose its last moments, a crashed machine everything.
 _FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
