@@ -9,7 +9,7 @@ ONLY ?=
 # With ONLY, one of the two passes may well have no test that matches: pytest says so with exit 5.
 NONE_MATCHED = { code=$$?; test $$code = 5 && test -n "$(ONLY)" || exit $$code; }
 CHAOS := dialing fleet
-BENCHES := router media turns
+BENCHES := router media turns dialing
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up test test-unit chaos bench lint format lock clean

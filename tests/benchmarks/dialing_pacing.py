@@ -1,0 +1,123 @@
+"""Calls placed per second against the limit, as the carrier's ledger saw them.
+
+A whole stack for each pace and number of workers, with a campaign that always has leads to call.
+The people called are busy or decline, so that the pace is what is measured and not conversations; a
+slot is reserved for each call all the same.
+"""
+
+import csv
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+from outdial_cli.api_client import ApiClient, Json
+
+# The chaos harness starts several workers.
+sys.path.insert(0, str(Path(__file__).parents[1] / "chaos"))
+from parts.house import House, Plan
+from parts.workload import NOBODY_TALKS, phones
+
+RATES = os.environ.get("OUTDIAL_BENCH_RATES", "1,5,30")
+WORKERS = os.environ.get("OUTDIAL_BENCH_WORKERS", "1,2,4")
+SECONDS = float(os.environ.get("OUTDIAL_BENCH_PACING_SECONDS", "70"))
+LEAST_MINUTE_SHARE = 0.98
+FIRST_CALL_SECONDS = 60.0
+
+_CARRIER: Json = {"audio": False, "ring_seconds": 0.1, "longest_ring_seconds": 1.0}
+_ENV = (
+    ("OUTDIAL_POD_SLOTS", "300"),
+    ("OUTDIAL_MAX_LIVE_CALLS", "300"),
+    ("OUTDIAL_LOG_LEVEL", "WARNING"),
+)
+
+
+def measure_pacing(folder: Path) -> list[dict[str, Any]]:
+    """Each pace with each number of workers. Call it from the main thread."""
+    return [
+        _one(folder, float(rate), int(workers))
+        for rate in RATES.split(",")
+        for workers in WORKERS.split(",")
+    ]
+
+
+def _one(folder: Path, rate: float, workers: int) -> dict[str, Any]:
+    plan = Plan(gateways=1, workers=workers, pods=1, calls_per_second=rate, env=_ENV)
+    try:
+        with (
+            House(folder, plan, lambda line: None) as house,
+            ApiClient(house.info.api_url, house.info.api_key) as api,
+            httpx.Client(base_url=house.info.carrier_url, trust_env=False, timeout=20) as carrier,
+        ):
+            carrier.post("/sandbox/settings", json=_CARRIER).raise_for_status()
+            _start(api, folder / "leads.csv", int(rate * (SECONDS + 30)) + 20)
+            began = _first_call(carrier)
+            time.sleep(max(0.0, began + SECONDS - time.time()))
+            summary = carrier.get(
+                "/sandbox/ledger/summary",
+                params={"limit": rate, "since": began, "until": began + SECONDS},
+            )
+            return _judged(rate, workers, summary.json())
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _start(api: ApiClient, file: Path, leads: int) -> None:
+    with file.open("w", newline="", encoding="utf-8") as out:
+        rows = csv.writer(out)
+        rows.writerow(("external_id", "phone", "name"))
+        shown = phones(leads, seed=1, shares=NOBODY_TALKS)
+        rows.writerows((f"L-{n}", phone, "Maria") for n, phone in enumerate(shown))
+    api.post("/v1/templates", _TEMPLATE)
+    api.post("/v1/campaigns", {"name": "pacing", "template": "pacing"})
+    answer = api.post_file("/v1/campaigns/pacing/leads?results=refused", file, "text/csv")
+    if answer["created"] != leads:
+        raise RuntimeError(f"not every lead was taken: {answer}")
+    api.post("/v1/campaigns/pacing/start")
+
+
+_TEMPLATE: Json = {
+    "slug": "pacing",
+    "agent": {"name": "Ada", "greeting": "Hello, this is Ada, an AI.", "prompt": "Be brief."},
+    "retry": {"max_retries": 0},
+    "recording": False,
+    "prepare": "none",
+}
+
+
+def _first_call(carrier: httpx.Client) -> float:
+    """When the first POST came, give or take a tenth of a second (Unix time)."""
+    deadline = time.monotonic() + FIRST_CALL_SECONDS
+    while not carrier.get("/sandbox/ledger/summary").json()["posts"]:
+        if time.monotonic() > deadline:
+            raise TimeoutError("nobody was called")
+        time.sleep(0.1)
+    return time.time()
+
+
+def _judged(rate: float, workers: int, summary: Json) -> dict[str, Any]:
+    pacing = summary["pacing"]
+    share = pacing["minute_share"]
+    missed = [
+        name
+        for name, holds in (
+            ("worst_second", pacing["worst_second"] <= rate + 1),
+            ("worst_10_seconds", pacing["worst_10_seconds"] <= 10 * rate),
+            ("minute_share", share is not None and share >= LEAST_MINUTE_SHARE),
+            ("double_dials", summary["double_dials"] == 0),
+        )
+        if not holds
+    ]
+    return {
+        "limit": rate,
+        "workers": workers,
+        "worst_second": pacing["worst_second"],
+        "worst_10_seconds": pacing["worst_10_seconds"],
+        "minute_share": share,
+        "posts": summary["posts"],
+        "double_dials": summary["double_dials"],
+        "missed": missed,
+    }
