@@ -1,7 +1,8 @@
 """Queries on what was said in a call, and on the tools that the agent called."""
 
 import uuid
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -50,13 +51,28 @@ async def save_turn(
 
 async def turns_of(session: AsyncSession, attempt_id: uuid.UUID) -> list[TranscriptTurn]:
     """The transcript of a call, in order, across its streams."""
-    return list(
-        await session.scalars(
-            select(TranscriptTurn)
-            .where(TranscriptTurn.attempt_id == attempt_id)
-            .order_by(TranscriptTurn.stream_no, TranscriptTurn.position)
-        )
+    written = await session.scalars(
+        select(TranscriptTurn)
+        .where(TranscriptTurn.attempt_id == attempt_id)
+        .order_by(TranscriptTurn.stream_no, TranscriptTurn.position)
     )
+    return in_order(list(written))
+
+
+def in_order(turns: Sequence[TranscriptTurn]) -> list[TranscriptTurn]:
+    """Turns by when they began to be spoken.
+
+    Where two overlap, they were written in the order in which they ended; one without a time stays
+    behind the one that was written before it.
+    """
+    keys: list[tuple[int, datetime | None]] = []
+    for turn in turns:
+        same_stream = bool(keys) and keys[-1][0] == turn.stream_no
+        began = turn.started_at or (keys[-1][1] if same_stream else None)
+        keys.append((turn.stream_no, began))
+    earliest = datetime.min.replace(tzinfo=UTC)
+    sorting = sorted(range(len(turns)), key=lambda n: (keys[n][0], keys[n][1] or earliest))
+    return [turns[n] for n in sorting]
 
 
 async def save_tool_call(
