@@ -3,7 +3,7 @@
 This is no legal advice. A template or campaign opts in by name (`hours.jurisdictions`); the rules
 then hold for every call of it, whoever is called, and where several are named the strictest of each
 kind holds. What a law says about consent, identification, do-not-call lists or abandoned calls is
-not here. The sources were read in 2026; laws change.
+not here. The sources were read in 2026, where `unverified` does not say otherwise; laws change.
 """
 
 from collections.abc import Iterable
@@ -21,6 +21,7 @@ class Jurisdiction:
     title: str
     weekdays: dict[str, tuple[str, ...]]
     sources: tuple[str, ...]
+    unverified: tuple[str, ...] = ()  # what of this we have only at second hand
     limits: Limits = field(default_factory=Limits)
 
 
@@ -37,26 +38,33 @@ JURISDICTIONS: dict[str, Jurisdiction] = {
     "us-fl": Jurisdiction(
         "Florida: 8:00 to 20:00, three calls within 24 hours",
         _daily("08:00-20:00"),
-        ("Florida Statutes 501.616(6)(a) and (b); 501.059",),
-        Limits(attempts_per_day=3),
+        ("Florida Statutes 501.616(6)(a) and (b)", "Florida SB 1120 (2021), enrolled text"),
+        limits=Limits(attempts_per_day=3),
     ),
     "us-ok": Jurisdiction(
-        "Oklahoma: 8:00 to 20:00, three calls within 24 hours",
-        _daily("08:00-20:00"),
-        ("Telephone Solicitation Act of 2022 (HB 3168), 15 O.S. 775C.4",),
-        Limits(attempts_per_day=3),
+        "Oklahoma: 9:00 to 20:00, three calls within 24 hours",
+        # Solicitation may begin at eight, devices that dial and speak by themselves only at nine;
+        # whether an AI that converses is one has not been decided.
+        _daily("09:00-20:00"),
+        (
+            "15 O.S. 755.1(C)(2): automatic dial announcing devices, not before 9:00",
+            "Telephone Solicitation Act of 2022 (HB 3168), 15 O.S. 775C.4: 8:00 to 20:00",
+        ),
+        ("15 O.S. 775C.4: its hours and its limit are from reports on the act, not from its text",),
+        limits=Limits(attempts_per_day=3),
     ),
     "us-wa": Jurisdiction(
         "Washington: 8:00 to 20:00",
         _daily("08:00-20:00"),
-        ("RCW 80.36.390 as amended by HB 1497 (2022)", "RCW 19.158.040(2)"),
+        ("RCW 19.158.040(2)", "RCW 80.36.390 as amended by HB 1497 (2022)"),
+        ("RCW 80.36.390: its hours were not read; those of 19.158.040(2) were",),
     ),
     "us-reg-f": Jurisdiction(
         "United States, debt collection: seven calls within seven days, then seven days of rest "
         "after a conversation, 8:00 to 21:00",
         _daily("08:00-21:00"),
         ("12 CFR 1006.14(b)(2)", "12 CFR 1006.6(b)(1)(i)"),
-        Limits(attempts_per_week=7, rest_days_after_conversation=7),
+        limits=Limits(attempts_per_week=7, rest_days_after_conversation=7),
     ),
     "uk": Jurisdiction(
         "United Kingdom: 8:00 to 21:00, on Saturdays and Sundays from 9:00",
@@ -66,6 +74,7 @@ JURISDICTIONS: dict[str, Jurisdiction] = {
             "March 2017), names no hours",
             "the hours are those of the Direct Marketing Association's Code of Practice, 21.41",
         ),
+        ("DMA code 21.41: as quoted in the trade; later editions were not read",),
     ),
 }
 """By the name that `hours.jurisdictions` gives."""
