@@ -75,6 +75,10 @@ class House(Stack):
         """A process as it runs now, or as it was when it died."""
         return next(child for child in self._children if child.name == name)
 
+    def ended(self) -> list[str]:
+        """Processes that do not run."""
+        return [child.name for child in self._children if not child.is_running()]
+
     def kill_now(self, name: str) -> None:
         """kill -9, the whole family."""
         self._signal(name, signal.SIGKILL)

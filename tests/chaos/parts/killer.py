@@ -60,6 +60,7 @@ class Killer:
         self._undo: list[tuple[float, str, Blow]] = []
         self.kills: Counter[str] = Counter()
         self.stops: Counter[str] = Counter()
+        self.gave_up: Counter[str] = Counter()  # nobody had killed them
 
     @property
     def left(self) -> int:
@@ -94,6 +95,13 @@ class Killer:
         while self._undo:
             _, name, blow = heapq.heappop(self._undo)
             self._restore(name, blow)
+
+    def mend(self) -> None:
+        """Start again what has ended by itself, as a supervisor does; it is held against it."""
+        for name in filter(self.is_up, self._house.ended()):
+            self._say(f"  {name} has ended by itself")
+            self.gave_up[name] += 1
+            self._house.start_again(name)
 
     def _strike(self, name: str, blow: Blow, number: int, now: float) -> None:
         self._say(f"  {blow.way} {name}, for {blow.lasts:.1f} s")

@@ -49,6 +49,7 @@ class Report:
     attempts: int
     kills: dict[str, int]
     stops: dict[str, int]
+    gave_up: dict[str, int]
     faults: dict[str, int]
     double_dials: int
     lost_leads: int
@@ -108,6 +109,7 @@ class Trial:
         echoed = 0.0
         while self._elapsed < self._sizes.patience:
             self.killer.act(self._elapsed)
+            self.killer.mend()
             stores_up = self.killer.is_up("postgres") and self.killer.is_up("redis")
             if stores_up and self._elapsed - echoed > self._sizes.echo_every:
                 echoed = self._elapsed
@@ -163,6 +165,7 @@ class Trial:
             attempts=len(attempts),
             kills=dict(self.killer.kills),
             stops=dict(self.killer.stops),
+            gave_up=dict(self.killer.gave_up),
             faults={**ledger["faults"], "hint_repeated": echo.sent},
             double_dials=len(verdict.double_dials),
             lost_leads=len(verdict.lost_leads),
@@ -181,6 +184,7 @@ class Trial:
             "lost_leads": report.lost_leads == 0,
             "unsettled": report.unsettled == 0,
             "unfinished": report.unfinished == 0,
+            "gave_up": not report.gave_up,
             "kills": self.killer.kills.total() >= self._sizes.kills,
         }
         report.missed = [name for name, holds in checks.items() if not holds]
