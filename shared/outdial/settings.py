@@ -60,6 +60,10 @@ class Settings(BaseSettings):
     groq_base_url: str = Field(default="https://api.groq.com", validation_alias="GROQ_BASE_URL")
     groq_model: str = Field(default="openai/gpt-oss-120b", validation_alias="GROQ_MODEL")
 
+    # OpenAI-compatible APIs of the operator's own, by the names that templates use for them:
+    # "vllm=http://10.0.0.5:8000/v1". Their keys are OUTDIAL_MODEL_KEY_VLLM and so on.
+    model_endpoints: str = Field(default="", validation_alias="OUTDIAL_MODEL_ENDPOINTS")
+
     # Stores.
     database_url: str = Field(default="", validation_alias="DATABASE_URL")
     redis_url: str = Field(default="", validation_alias="REDIS_URL")
@@ -195,6 +199,12 @@ class Settings(BaseSettings):
         read_allow_list(value)
         return value
 
+    @field_validator("model_endpoints")
+    @classmethod
+    def _endpoints(cls, value: str) -> str:
+        read_endpoints(value)
+        return value
+
     @field_validator("pod_labels")
     @classmethod
     def _labels(cls, value: str) -> str:
@@ -244,6 +254,21 @@ def socket_of_pod(public_url: str, pod_id: str) -> str:
     parts = urlsplit(public_url)
     scheme = "wss" if parts.scheme in {"https", "wss"} else "ws"
     return urlunsplit((scheme, parts.netloc, f"{parts.path.rstrip('/')}/pods/{pod_id}", "", ""))
+
+
+def read_endpoints(text: str) -> dict[str, str]:
+    """`vllm=http://10.0.0.5:8000/v1,other=https://...` as addresses by name.
+
+    Raises:
+        ValueError: a part is not `name=URL`.
+
+    """
+    found = read_labels(text)
+    for name, url in found.items():
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.netloc:
+            raise ValueError(f"{name!r} has no URL: write {name}=https://host.example/v1")
+    return found
 
 
 def read_labels(text: str) -> dict[str, str]:

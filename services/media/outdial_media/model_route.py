@@ -33,7 +33,7 @@ GO_ON = (
 
 
 class BadAnswer(Exception):
-    """The answer broke off, or calls a tool with arguments that are no JSON."""
+    """It broke off, calls a tool with arguments that are no JSON, or nobody could be asked."""
 
 
 class NoModelAnswers(Exception):
@@ -47,13 +47,14 @@ _FAILURES = (OpenAIError, httpx.HTTPError, OSError, TimeoutError, BadAnswer)
 class Endpoint:
     """A model, and the API that it is asked at."""
 
-    client: AsyncOpenAI
+    client: AsyncOpenAI | None
     model: str
+    problem: str = ""  # why it cannot be asked
 
     @property
     def name(self) -> str:
         """As it is told in records."""
-        return f"{self.model} at {self.client.base_url.host}"
+        return f"{self.model} at {self.client.base_url.host if self.client else 'nowhere'}"
 
 
 @dataclass
@@ -132,6 +133,8 @@ class ModelRoute:
 
 
 async def _ask(endpoint: Endpoint, request: Mapping[str, Any]) -> Any:
+    if endpoint.client is None:
+        raise BadAnswer(endpoint.problem)
     # Without the client's own retries: it would wait as long as a 429's Retry-After says.
     client = endpoint.client.with_options(max_retries=0)
     return await client.chat.completions.create(**{**request, "model": endpoint.model})

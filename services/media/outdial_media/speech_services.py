@@ -11,7 +11,6 @@ from urllib.parse import urlsplit, urlunsplit
 import httpx
 import structlog
 from deepgram import AsyncDeepgramClient, DeepgramClientEnvironment
-from openai import AsyncOpenAI, Timeout
 from outdial.domain.call_template import CallTemplate
 from outdial.settings import Settings
 from pipecat.services.deepgram.stt import DeepgramSTTService
@@ -19,7 +18,8 @@ from pipecat.services.deepgram.tts import DeepgramTTSService
 from pipecat.services.groq.llm import GroqLLMService
 from pipecat.services.stt_latency import DEEPGRAM_TTFS_P99
 
-from outdial_media.model_route import Endpoint, ModelHealth, ModelRoute
+from outdial_media.model_endpoints import ANSWER_SECONDS, ModelEndpoints
+from outdial_media.model_route import ModelHealth, ModelRoute
 from outdial_media.phone_llm import PhoneLLM
 from outdial_media.phone_stt import PhoneSTT
 from outdial_media.phone_tts import PhoneTTS
@@ -27,9 +27,6 @@ from outdial_media.spare_voice import Spare, VoiceLost
 from outdial_media.twilio_frames import SAMPLE_RATE
 
 _log = structlog.get_logger(__name__)
-
-ANSWER_SECONDS = 8.0
-"""The longest gap in a model's answer before it counts as failed."""
 
 SPARE_SECONDS = 2.5
 """How long a voice that is asked ahead, or instead of another, may take for a text."""
@@ -53,12 +50,7 @@ class SpeechServices:
                 base=http_url, production=ws_url, agent=ws_url, agent_rest=http_url
             ),
         )
-        self.groq = AsyncOpenAI(
-            api_key=settings.groq_api_key.get_secret_value(),
-            base_url=settings.groq_base_url + "/openai/v1",
-            timeout=Timeout(ANSWER_SECONDS, connect=_CONNECT_SECONDS),
-            max_retries=1,
-        )
+        self.models = ModelEndpoints(settings)
         self._health = ModelHealth()
         self._http = httpx.AsyncClient(
             base_url=http_url,
@@ -72,7 +64,7 @@ class SpeechServices:
         """Close the shared connections."""
         for making in list(self._making.values()):
             making.cancel()
-        await self.groq.close()
+        await self.models.close()
         await self._http.aclose()
 
     def model_of(self, template: CallTemplate) -> str:
@@ -81,9 +73,12 @@ class SpeechServices:
 
     def route(self, template: CallTemplate) -> ModelRoute:
         """The models that a template names, asked one after the other."""
-        models = [self.model_of(template), *filter(None, [template.voice.second_llm])]
+        voice = template.voice
+        endpoints = [self.models.endpoint(voice.llm_service, self.model_of(template))]
+        if voice.second_llm:
+            endpoints.append(self.models.endpoint(voice.second_llm_service, voice.second_llm))
         return ModelRoute(
-            [Endpoint(self.groq, model) for model in models],
+            endpoints,
             self._health,
             template.patience.first_token_ms / 1000,
         )
@@ -161,6 +156,11 @@ class SpeechServices:
         if key not in self._spoken and key not in self._making:
             self._making[key] = asyncio.create_task(self._make(template, text))
             self._making[key].add_done_callback(lambda _: self._making.pop(key, None))
+
+    @property
+    def being_made(self) -> int:
+        """How many texts are being spoken ahead."""
+        return len(self._making)
 
     async def _make(self, template: CallTemplate, text: str) -> None:
         try:

@@ -121,13 +121,16 @@ class Transfer:
 class Voice:
     """Which models hear, think and speak, and which ones take over when they do not.
 
-    Without a second one the first is asked once more, on a new connection.
+    Without a second one the first is asked once more, on a new connection. `llm_service` is a name
+    of OUTDIAL_MODEL_ENDPOINTS, an OpenAI-compatible API that the operator has set; empty: Groq.
     """
 
     stt: str = "nova-3"
     llm: str = ""  # empty: GROQ_MODEL
     tts: str = "aura-2-thalia-en"
+    llm_service: str = ""
     second_llm: str = ""
+    second_llm_service: str = ""
     second_tts: str = ""
 
 

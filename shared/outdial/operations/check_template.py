@@ -6,7 +6,7 @@ from datetime import date, time
 from itertools import chain
 
 from outdial.domain.call_outcome import Outcome
-from outdial.domain.call_template import CallTemplate, Hours, Retry
+from outdial.domain.call_template import CallTemplate, Hours, Retry, Voice
 from outdial.domain.errors import FieldProblem
 from outdial.domain.holidays import CALENDARS
 from outdial.domain.jurisdictions import JURISDICTIONS
@@ -58,6 +58,9 @@ def _numbers(t: CallTemplate) -> Iterator[FieldProblem]:
         ("turns.start_ms", t.turns.start_ms, 0, 2000),
         ("turns.silence_ms", t.turns.silence_ms, 50, 5000),
         ("turns.smart_turn_max_ms", t.turns.smart_turn_max_ms, 50, 10_000),
+        ("patience.first_token_ms", t.patience.first_token_ms, 300, 8000),
+        ("patience.first_audio_ms", t.patience.first_audio_ms, 300, 8000),
+        ("patience.filler_after_ms", t.patience.filler_after_ms, 500, 8000),
         ("retry.max_retries", t.retry.max_retries, 0, 50),
         ("retry.per_contact", t.retry.per_contact, 1, 50),
         ("retry.window_hours", t.retry.window_hours, 0.01, 24 * 365),
@@ -76,8 +79,16 @@ def _numbers(t: CallTemplate) -> Iterator[FieldProblem]:
 
 
 def _choices(t: CallTemplate) -> Iterator[FieldProblem]:
+    yield from _models(t.voice)
     yield from _retry(t.retry)
     yield from hours_problems(t.hours)
+
+
+def _models(voice: Voice) -> Iterator[FieldProblem]:
+    if voice.llm_service and not voice.llm:
+        yield FieldProblem("voice.llm", "must name the model that llm_service is asked for")
+    if voice.second_llm_service and not voice.second_llm:
+        yield FieldProblem("voice.second_llm", "must name the model of second_llm_service")
 
 
 def _retry(retry: Retry) -> Iterator[FieldProblem]:

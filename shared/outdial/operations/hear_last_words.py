@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import structlog
 
+from outdial.domain.call_template import Voice
 from outdial.operations.ask_in_time import STORE_ERRORS
 from outdial.operations.conversation_record import (
     ConversationBrief,
@@ -149,7 +150,7 @@ async def _ask(
         f"{settings.groq_base_url}/openai/v1/chat/completions",
         headers={"Authorization": f"Bearer {settings.groq_api_key.get_secret_value()}"},
         json={
-            "model": unheard.brief.template.voice.llm or settings.groq_model,
+            "model": _model_at_groq(unheard.brief.template.voice, settings.groq_model),
             "messages": list(messages),
             "tools": [_as_function(tool) for tool in unheard.tools],
         },
@@ -157,6 +158,11 @@ async def _ask(
     answer.raise_for_status()
     said: dict[str, Any] = answer.json()["choices"][0]["message"]
     return said
+
+
+def _model_at_groq(voice: Voice, otherwise: str) -> str:
+    """The template's model, if it is one of Groq's: a worker asks nobody else."""
+    return voice.llm if voice.llm and not voice.llm_service else otherwise
 
 
 def _as_function(tool: ToolDefinition) -> dict[str, Any]:

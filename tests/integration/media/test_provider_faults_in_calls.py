@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
-from calls import Record, closed_record, make_call, socket_url
+from calls import Record, closed_record, make_call, socket_url, until
 from conftest import RunningPod
 from media_line import LOUD, MediaLine, open_line
 from outdial.settings import Settings
@@ -170,10 +170,12 @@ async def call(pod: RunningPod, providers: str, fault: Fault, key: str) -> Calle
         await set_faults(providers, key, fault)
     called = await make_call(pod.runtime, **fault.template)
     url = socket_url(pod.runtime, called, pod.pod.boot_id)
+    services = pod.pod._kit.services
     async with open_line(url, person) as line:
         async with asyncio.timeout(90):
             await line.agent_was_heard.wait()
             if fault.moment == "answer":
+                await until(lambda: not services.being_made)
                 await set_faults(providers, key, fault)
             await line.closed.wait()
     record = await closed_record(pod.runtime, called.attempt_id)

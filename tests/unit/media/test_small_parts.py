@@ -167,13 +167,13 @@ async def test_clients_are_made_once_a_process(settings: Settings) -> None:
     assert one._client is other._client is services._deepgram
     route = services.thinking(TEMPLATE, "p")._client
     assert isinstance(route, ModelRoute)
-    assert {endpoint.client for endpoint in route._endpoints} == {services.groq}
+    assert {endpoint.client for endpoint in route._endpoints} == {services.models.groq}
     await services.close()
 
 
 async def test_addresses_and_models_come_from_settings_and_template(settings: Settings) -> None:
     services = SpeechServices(settings)
-    assert str(services.groq.base_url) == "https://groq.example/openai/v1/"
+    assert str(services.models.groq.base_url) == "https://groq.example/openai/v1/"
     voice = services.speaking(TEMPLATE)
     assert voice._base_url == "wss://deepgram.example"
     assert voice._settings.voice == TEMPLATE.voice.tts
