@@ -7,6 +7,7 @@ import pytest
 from dialing_world import FakeCarrier, World, in_parallel, new_sid, pod, some_phone, status, tool
 from outdial.operations.answer_dial_result import answer_dial_result
 from outdial.operations.claim_due_leads import dispatch
+from outdial.operations.hang_up_call import hang_up_call
 from outdial.operations.place_attempt import place_attempts
 from outdial.operations.record_callback import record_event
 from outdial.operations.run_sweeps import run_sweeps
@@ -204,6 +205,28 @@ async def test_a_call_that_could_not_be_cut_is_cut_by_a_sweep(world: World) -> N
     await world.age(attempt.id, 6)
     assert (await run_sweeps(world.runtime)) == {"end_stopped_calls": 1}
     assert world.carrier.ended == [attempt.call_sid] * 2
+
+
+async def test_a_call_is_told_to_end_until_it_is_gone(world: World) -> None:
+    attempt = await world.dial(await world.add_lead())
+    sid = str(attempt.call_sid)
+    world.carrier.on_end = lambda _sid: NotUpdated("away")
+    world.carrier.away = True
+    await hang_up_call(world.runtime, attempt.id)
+    for tries in (2, 3, 4):
+        assert (await run_sweeps(world.runtime)) == {}  # patience between two tries
+        await world.age(attempt.id, 6)
+        assert (await run_sweeps(world.runtime))["end_stopped_calls"] == 1
+        assert world.carrier.ended == [sid] * tries
+    world.carrier.on_end, world.carrier.away = (lambda _sid: AlreadyEnded()), False
+    world.carrier.remember(attempt.phone, attempt.caller_number, sid, "completed")
+    await world.age(attempt.id, 6)
+    await run_sweeps(world.runtime)
+    gone = await world.attempt(attempt.id)
+    assert (gone.state, gone.outcome) == ("ended", "canceled")
+    await world.age(attempt.id, 60)
+    assert await run_sweeps(world.runtime) == {}
+    assert len(world.carrier.ended) == 5
 
 
 async def test_a_stopped_call_that_is_over_is_asked_for(world: World) -> None:
