@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+from outdial.domain.call_template import DEFAULT_TOOLS
 from outdial_cli.api_client import ApiClient, Json
 from outdial_cli.stack.options import StackOptions, StackPaths
 from outdial_cli.stack.stack import Stack
@@ -98,4 +99,14 @@ def reminder(api: ApiClient) -> str:
     body["retry"]["cooldowns"] = dict.fromkeys(
         ("busy", "no_answer", "declined", "machine", "silent", "failed", "technical_failure"), 2
     )
+    return str(api.post("/v1/templates", body)["slug"])
+
+
+@pytest.fixture(scope="session")
+def reminder_with_all_tools(api: ApiClient) -> str:
+    """The same, but it presses keys for menus and puts people through to a colleague."""
+    body = yaml.safe_load((EXAMPLES / "templates" / "appointment-reminder.yaml").read_text())
+    body["slug"] = "appointment-reminder-with-all-tools"
+    body["tools"] = [*DEFAULT_TOOLS, "send_digits", "transfer_to_human"]
+    body["transfer"] = {"number": "+12125550127", "whisper": "{{name}} for {{clinic}}."}
     return str(api.post("/v1/templates", body)["slug"])

@@ -15,9 +15,8 @@ Json = Mapping[str, Any]
 _ATTEMPT_IN_URL = re.compile(r"/twilio/voice/([0-9a-f-]{36})")
 
 # What the person said decides, the gravest first; "callback" is no outcome but a wish.
+_GRAVE = (("opt_out", "opted_out"), ("wrong_person", "wrong_person"))
 _SAID = (
-    ("opt_out", "opted_out"),
-    ("wrong_person", "wrong_person"),
     ("callback", "callback"),
     ("confirm", "completed"),
     ("decline", "completed"),
@@ -105,6 +104,11 @@ def _of_unanswered(call: Json) -> str:
 
 def _of_answered(call: Json) -> str:
     said = [utterance["intent"] for utterance in call["utterances"]]
+    for intent, outcome in _GRAVE:
+        if intent in said:
+            return outcome
+    if any(leg["bridged_at"] for leg in call.get("legs", ())):
+        return "transferred"  # somebody was put through
     for intent, outcome in _SAID:
         if intent in said:
             return outcome
