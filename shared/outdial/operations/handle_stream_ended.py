@@ -30,8 +30,8 @@ from outdial.telephony.callbacks import AnswerHint
 _log = structlog.get_logger(__name__)
 
 PATIENCE_SECONDS = 2.0
-"""For Postgres. Without it nobody may say that the conversation goes on (only one may). Half a second
-less than Twilio waits (`CallbackUrls.stream_ended`): after it there is only a goodbye."""
+"""For Postgres. Without it nobody may say that the conversation goes on (only one may). Half a
+second less than Twilio waits (`CallbackUrls.stream_ended`): after it there is only a goodbye."""
 
 
 @dataclass(frozen=True)
