@@ -28,6 +28,12 @@ provider_replacements = Counter(
     "Failures of providers after which another one, or another connection, did the work",
     ["provider"],
 )
+turn_steps = Histogram(
+    "outdial_pod_turn_step_seconds",
+    "From the person's last sound to each step of the reply",
+    ["step"],
+    buckets=_SECONDS,
+)
 provider_errors = Counter("outdial_pod_provider_errors", "Errors of providers", ["provider"])
 loop_lag = Gauge(
     "outdial_pod_loop_lag_seconds", "How late the event loop was, at worst, in the last second"

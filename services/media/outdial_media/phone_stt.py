@@ -143,6 +143,7 @@ class PhoneSTT(DeepgramSTTService):
             await connection.send_media(audio)
             return
         self._fed = connection
+        self._unanswered = 0  # what the lost one was asked is never answered
         again = self._unheard.again()
         for at in range(0, len(again), _PIECE):
             await connection.send_media(again[at : at + _PIECE])

@@ -1,6 +1,6 @@
 """What the person has heard of what we sent. Plain arithmetic; times are monotonic seconds."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 LEAD_SECONDS = 0.2
 """How far ahead of its playing sound is sent: the slack that keeps a busy loop from being heard."""
@@ -17,6 +17,7 @@ class Speech:
     seconds: float = 0.0  # how much was sent so far
     complete: bool = False  # whether all of it was sent
     latency_ms: int | None = None  # from the person's last sound to `began`
+    timing: dict[str, int] = field(default_factory=dict)  # to each step before it, milliseconds
 
     def heard_at(self, now: float) -> float:
         """Seconds of it that were played by `now`."""

@@ -61,6 +61,8 @@ class SpeaksOn(_Base):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._replies: dict[str, _Reply] = {}
         self._out_of_order = False
+        self.on_sound: Callable[[], None] = lambda: None
+        """Sound has come, the service's or the spare's."""
         self.on_replaced: Callable[[str], None] = lambda _error: None
         """The service has failed, and the spare speaks: why."""
         super().__init__(*args, **kwargs)
@@ -110,6 +112,7 @@ class SpeaksOn(_Base):
                 self._fail([reply])
                 return  # the spare goes on where this one stopped, and closes it
             if isinstance(frame, TTSAudioRawFrame):
+                self.on_sound()
                 reply.received += len(frame.audio)
             reply.ended = reply.ended or isinstance(frame, TTSStoppedFrame)
             if mine:
@@ -189,6 +192,7 @@ class SpeaksOn(_Base):
             return
         rest = from_pause(pcm, skip)
         if rest:
+            self.on_sound()
             frame = TTSAudioRawFrame(rest, SAMPLE_RATE, 1, context_id=context_id)
             await self._pass_on(context_id, frame)
 

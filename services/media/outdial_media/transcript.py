@@ -87,6 +87,7 @@ class Transcript:
                 ended_at=_clock(speech.began + seconds if speech else None),
                 interrupted=interrupted,
                 latency_ms=latency_ms,
+                raw={"ms_after_speech": speech.timing} if speech and speech.timing else None,
             )
         )
 

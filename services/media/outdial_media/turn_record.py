@@ -14,6 +14,7 @@ from outdial_media.pipeline import CallPipeline
 from outdial_media.playback import Speech, heard_part
 from outdial_media.telephone_line import TelephoneLine
 from outdial_media.transcript import Transcript
+from outdial_media.turn_timing import TurnTiming
 
 
 class TurnRecord:
@@ -23,6 +24,7 @@ class TurnRecord:
         self._pipeline = pipeline
         self._line = line
         self._transcript = transcript
+        self._timing = TurnTiming()
         self._agent_was_heard = False
         self._person_was_heard = False
         self.agent_spoke = False
@@ -30,7 +32,8 @@ class TurnRecord:
         self.on_audible: Callable[[], None] = lambda: None
         """The agent begins to be heard."""
         pipeline.output.on_speech = self._on_speech
-        pipeline.output.on_person = transcript.person_spoke
+        pipeline.output.on_person = self._on_person
+        pipeline.speaking.on_sound = lambda: self._timing.reached("first_audio")
         pipeline.hearing.on_heard = self._on_heard
         pipeline.thinking.on_text = self._on_text
         pipeline.person.add_event_handler("on_user_turn_stopped", self._on_person_turn)
@@ -44,8 +47,13 @@ class TurnRecord:
 
     def _on_speech(self, speech: Speech) -> None:
         self.on_audible()
+        self._timing.reached("first_byte_sent")
         if speech.latency_ms is not None:
             metrics.reply.observe(speech.latency_ms / 1000)
+            ended = time.monotonic() - speech.latency_ms / 1000
+            for step, milliseconds in self._timing.since(ended).items():
+                speech.timing[step] = milliseconds
+                metrics.turn_steps.labels(step).observe(milliseconds / 1000)
         if not self._agent_was_heard:
             self._agent_was_heard = True
             seconds = time.monotonic() - self._line.started_at
@@ -53,14 +61,22 @@ class TurnRecord:
             self._transcript.milestone("first_audio_sent", {"ms": round(1000 * seconds)})
 
     def _on_heard(self, frame: TranscriptionFrame) -> None:
+        self._timing.reached("final_transcript")
         if frame.text.strip() and not self._person_was_heard:
             self._person_was_heard = True
             milliseconds = round(1000 * (time.monotonic() - self._line.started_at))
             self._transcript.milestone("first_words_heard", {"ms": milliseconds})
         self._transcript.heard(frame)
 
+    def _on_person(self, speaking: bool, when: float) -> None:
+        if speaking:
+            self._timing.person_speaks()
+        self._transcript.person_spoke(speaking, when)
+
     def _on_text(self, text: str) -> None:
-        self.agent_spoke = self.agent_spoke or bool(text.strip())
+        if text.strip():
+            self._timing.reached("first_token")
+            self.agent_spoke = True
 
     async def _on_person_turn(
         self, _aggregator: object, _strategy: object, message: UserTurnStoppedMessage
