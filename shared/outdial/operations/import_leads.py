@@ -1,4 +1,4 @@
-"""Import leads: checked one by one, written some thousand at a time.
+"""Import leads: checked one by one, written five thousand at a time.
 
 Each batch is one transaction. A crash in the middle leaves whole batches behind, and running the
 import again is harmless: with the same Idempotency-Key every row has the id it had before
@@ -25,8 +25,9 @@ from outdial.operations.runtime import Runtime
 from outdial.storage import campaigns, leads, locks, templates
 from outdial.storage.leads import LeadLines
 
-BATCH = 2000
-"""Leads in a transaction. The next are read and checked while Postgres writes these."""
+BATCH = 5000
+"""Leads in a transaction. The next are read and checked while Postgres writes these; each of its
+answers may wait some milliseconds for the thread that reads, so there should not be many."""
 
 Result = TypeVar("Result")
 
