@@ -120,7 +120,7 @@ async def open_lab() -> AsyncIterator[Lab]:
         command = (sys.executable, str(HERE / "media_callers.py"))
         callers = await stack.enter_async_context(_child(command, piped=True))
         lab = Lab(callers, providers, f"http://127.0.0.1:{port}")
-        await _until(lambda: _answers(f"{lab.providers_url}/bench/turns"), 60)
+        await _until(lambda: _lives(providers) and _answers(f"{lab.providers_url}/bench/turns"), 60)
         await lab.run(Job(urls=[]))  # it has prepared its speech
         yield lab
 
@@ -164,7 +164,7 @@ async def open_stock(lab: Lab) -> AsyncIterator[StockBot]:
             "BENCH_TWILIO": lab.providers_url,
         }
         async with _child(command, env=env, cwd=folder, core=BOT_CORE) as process:
-            await _until(lambda: _listens(port), 90)
+            await _until(lambda: _lives(process) and _listens(port), 90)
             await asyncio.sleep(1)
             yield StockBot(process.pid, port)
     finally:
@@ -226,10 +226,7 @@ class OurPod:
             session.add_all(rows)
         boot_id = ""
         for attempt_id in ids:
-            slot = await reserve(self.runtime.redis, attempt_id, 600)
-            if not isinstance(slot, Slot):
-                raise RuntimeError(f"the pod offered no slot: {slot}")
-            boot_id = slot.boot_id
+            boot_id = (await self._reserve(attempt_id)).boot_id
         await _until(lambda: self._prepared() >= count, 120)
         await asyncio.sleep(1)  # the last ones have connected their providers
         expiry = time.time() + 600
@@ -239,6 +236,15 @@ class OurPod:
             + sign(secret, StreamClaims(attempt_id, 1, boot_id, expiry))
             for attempt_id in ids
         ]
+
+    async def _reserve(self, attempt_id: uuid.UUID) -> Slot:
+        """A slot; a pod that was late a moment ago offers none until it is calm."""
+        async with asyncio.timeout(60):
+            while True:
+                slot = await reserve(self.runtime.redis, attempt_id, 600)
+                if isinstance(slot, Slot):
+                    return slot
+                await asyncio.sleep(0.5)
 
     def _attempt(self, attempt_id: uuid.UUID) -> Attempt:
         return Attempt(
@@ -287,7 +293,8 @@ async def open_pod(lab: Lab, turns: Turns | None = None) -> AsyncIterator[OurPod
         pids = {"postgres": postgres.child.pid, "redis": redis.child.pid}
         lab.others = lambda: pids
         stack.callback(setattr, lab, "others", dict)
-        await _until(lambda: _answers(f"http://127.0.0.1:{settings.port}/health"), 60)
+        health = f"http://127.0.0.1:{settings.port}/health"
+        await _until(lambda: _lives(process) and _answers(health), 60)
         yield OurPod(process.pid, settings, runtime, template_id)
 
 
@@ -375,6 +382,12 @@ async def _until(holds: Callable[[], bool], seconds: float) -> None:
     async with asyncio.timeout(seconds):
         while not await asyncio.to_thread(holds):  # noqa: ASYNC110 - of another process
             await asyncio.sleep(0.1)
+
+
+def _lives(process: asyncio.subprocess.Process) -> bool:
+    if process.returncode is not None:
+        raise RuntimeError("a process ended as soon as it began: its words are in var/bench/*.log")
+    return True
 
 
 def _answers(url: str) -> bool:
