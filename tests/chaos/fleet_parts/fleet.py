@@ -136,11 +136,15 @@ class Fleet:
 
 
 def template() -> Json:
-    """The one that people are called with: at any hour, once."""
+    """The one that people are called with: at any hour, once.
+
+    Nobody looks for machines: a slow talker who hears nothing for seconds sounds like one, and what
+    is done with machines is no matter of pods.
+    """
     text = (ROOT / "examples/templates/appointment-reminder.yaml").read_text(encoding="utf-8")
     found: Json = yaml.safe_load(text)
     found.pop("hours", None)
-    return {**found, "slug": "fleet", "retry": {"max_retries": 0}}
+    return {**found, "slug": "fleet", "retry": {"max_retries": 0}, "amd": {"enabled": False}}
 
 
 def wait(holds: Callable[[], bool], seconds: float, what: str, say: Say) -> None:
