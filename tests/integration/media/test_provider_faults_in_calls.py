@@ -27,8 +27,8 @@ pytestmark = pytest.mark.integration
 APOLOGY = "I'm sorry, I have a technical problem. I will try again later. Goodbye."
 GREETING = "Hello Ann, this is Ada. Can you come on Monday at ten?"
 LONGEST_SILENCE = 3.0
-GUARD = 1.5
-"""What a machine that does ten other things may add to a silence before this test minds."""
+GUARD = 5.0
+"""What a machine that does ten other things may add before this test minds: it prints what was."""
 
 
 @dataclass
