@@ -204,6 +204,14 @@ def test_every_talk_has_its_milestones(evening: Evening, ending: str) -> None:
     assert wanted <= kinds
 
 
+def test_a_menu_is_left_by_its_keys_and_who_is_behind_it_is_talked_to(evening: Evening) -> None:
+    call = evening.calls["26"][-1]
+    pressed = next(tool for tool in call["tools"] if tool["name"] == "send_digits")
+    assert (pressed["arguments"], pressed["result"]) == ({"digits": "1"}, {"pressed": "1"})
+    said = [turn["text"] for turn in call["transcript"] if turn["role"] == "person"]
+    assert any("who is this" in text for text in said), "who came after the key"
+
+
 def test_who_wants_a_human_meets_one(evening: Evening) -> None:
     (truth,) = [c for c in evening.ledger["calls"] if c["to"] == f"{PREFIX}24"]
     (leg,) = truth["legs"]

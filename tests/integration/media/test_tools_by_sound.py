@@ -1,4 +1,4 @@
-"""Tools in real calls: one of the template's own, keys for a menu, a human who takes over."""
+"""Tools in real calls: one of the template's own, and a human who takes over."""
 
 import asyncio
 import json
@@ -88,18 +88,6 @@ async def test_a_tool_of_the_templates_own_is_asked_while_the_person_waits(
     assert told.kind == "tool_called"
     outcome = tool_of(record, "record_outcome")
     assert outcome.arguments["at_home"] is True
-
-
-async def test_a_menu_is_left_by_its_keys_and_the_person_behind_it_is_talked_to(
-    pod: RunningPod,
-) -> None:
-    _, _, record = await talk(pod, "26", tools=ALL_TOOLS, transfer=TRANSFER)
-
-    pressed = tool_of(record, "send_digits")
-    assert (pressed.arguments, pressed.result) == ({"digits": "1"}, {"pressed": "1"})
-    outcome = tool_of(record, "record_outcome")
-    assert outcome.arguments["status"] == "confirmed"
-    assert "Hello, who is this?" in record.said("person"), "who came after the key"
 
 
 async def test_a_human_takes_over_what_the_agent_leaves(pod: RunningPod) -> None:
