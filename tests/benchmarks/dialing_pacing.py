@@ -28,11 +28,7 @@ LEAST_MINUTE_SHARE = 0.98
 FIRST_CALL_SECONDS = 60.0
 
 _CARRIER: Json = {"audio": False, "ring_seconds": 0.1, "longest_ring_seconds": 1.0}
-_ENV = (
-    ("OUTDIAL_POD_SLOTS", "300"),
-    ("OUTDIAL_MAX_LIVE_CALLS", "300"),
-    ("OUTDIAL_LOG_LEVEL", "WARNING"),
-)
+_ENV = (("OUTDIAL_POD_SLOTS", "300"), ("OUTDIAL_MAX_LIVE_CALLS", "300"))
 
 
 def measure_pacing(folder: Path) -> list[dict[str, Any]]:
