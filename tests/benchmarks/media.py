@@ -39,7 +39,7 @@ STARTS = 4 if QUICK else 10
 AT_ONCE = 25  # of the calls that follow one another
 WITHIN_MS = 100
 CUT_INS = 0.02  # of the turns, answered before they were over
-FULL = 0.9  # of a core: whoever is above is what limits
+NEARLY_FULL = 0.75  # of a core: above it, waits in its queue are what limits
 OUT = VAR / "media.json"
 
 _SILENCE = {"ours": Turns().silence_ms / 1000, "stock": 0.2}  # pipecat 1.14's VAD_STOP_SECS
@@ -207,12 +207,15 @@ async def capacity(lab: Lab, bot: Bot) -> tuple[dict[int, Round], int, Round | N
 
 
 def limited_by(failed: Round | None) -> str:
-    """Whose core was full when it went wrong."""
+    """Whose core was full when it went wrong; `neither`: the machine had other work, or it was one
+    of the pod's own stalls, which the loads beside it tell apart."""
     if failed is None or not failed.load:
         return "unknown"
     beside = {name: load for name, load in failed.load.items() if name != "pod"}
-    if sum(beside.values()) < FULL or failed.load["pod"] >= FULL:
+    if failed.load["pod"] >= NEARLY_FULL:
         return "pod"
+    if sum(beside.values()) < NEARLY_FULL:
+        return "neither"
     return "callers" if beside["callers"] >= max(beside.values()) else "providers"
 
 
