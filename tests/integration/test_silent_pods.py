@@ -177,6 +177,24 @@ async def test_one_that_was_answered_elsewhere_while_the_pod_was_asked_is_left_a
     assert (row.stream_no, row.pod) == (1, "pod-2")
 
 
+async def test_one_that_is_put_on_hold_while_the_pod_is_asked_is_its_redirects(
+    world: World,
+) -> None:
+    async def on_hold() -> None:
+        async with world.runtime.sessions.begin() as session:
+            assert await attempts.leave_pod(session, world.attempt_id, 1, "pod-1")
+
+    async with _answering(says=False, when_asked=_once(on_hold)) as url:
+        await world.beat("pod-1", url)
+        await world.beat("pod-2")
+        await world.silence("pod-1")
+        assert await move_calls_of_silent_pods(world.runtime) == 0
+    assert await move_calls_of_silent_pods(world.runtime) == 0
+    assert world.carrier.updates == []
+    row = await world.attempt()
+    assert (row.stream_no, row.pod) == (1, None)
+
+
 async def test_one_that_is_being_ended_is_not_moved(world: World) -> None:
     async with world.runtime.sessions.begin() as session:
         row = await attempts.lock(session, world.attempt_id)
@@ -185,6 +203,17 @@ async def test_one_that_is_being_ended_is_not_moved(world: World) -> None:
     await world.beat("pod-2")
     await world.silence("pod-1")
     assert await move_calls_of_silent_pods(world.runtime) == 0
+
+
+def _once(hook: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+    asked: list[bool] = []
+
+    async def first() -> None:
+        asked.append(True)
+        if len(asked) == 1:
+            await hook()
+
+    return first
 
 
 @asynccontextmanager

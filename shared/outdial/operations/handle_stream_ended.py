@@ -88,6 +88,8 @@ async def _resume(gateway: Gateway, attempt: Attempt, ended: StreamEnded) -> Ans
         won = await attempts.next_stream(session, attempt.id, attempt.stream_no)
         if won and slot is not None:
             await attempts.assign_pod(session, attempt.id, slot.pod_id, slot.boot_id)
+        elif won:  # on hold it stands on no pod: only its Redirect moves it on
+            await attempts.leave_pod(session, attempt.id, attempt.stream_no + 1, attempt.pod)
     if won:
         MOVED.labels("stream_lost", "no_room" if slot is None else "resumed").inc()
     _log.warning("stream_lost", attempt_id=str(attempt.id), pod=lost[0], resumed=won)

@@ -51,6 +51,7 @@ class Answered:
     zombie: bool = False
     as_prepared: bool = False  # to the pod that the attempt names already
     holds: int | None = None  # how often it was held before, if no pod had room
+    left_pod: str | None = None  # the pod that it named, if it is on hold now
 
 
 async def route_answered_call(
@@ -78,7 +79,7 @@ async def route_answered_call(
         gateway.runtime, attempt_id, call_sid, found.stream_no, hint, slot, degraded=degraded
     )
     named = slot is not None and (found.pod, found.boot_id) == (slot.pod_id, slot.boot_id)
-    return replace(answered, as_prepared=named)
+    return replace(answered, as_prepared=named, left_pod=found.pod if slot is None else None)
 
 
 def answer_without_stores(
@@ -91,8 +92,15 @@ def answer_without_stores(
 
 
 async def assign_answered_pod(runtime: Runtime, answered: Answered) -> None:
-    """Write the pod, unless the call has gone on to another stream since it was answered."""
+    """Write the pod, unless the call has gone on to another stream since it was answered.
+
+    A call on hold stands on none: whoever moves calls of silent pods has nothing to do with it.
+    """
     slot = answered.slot
+    if slot is None and answered.left_pod is not None:
+        async with runtime.sessions.begin() as session:
+            stream_no, pod = answered.stream_no, answered.left_pod
+            await attempts.leave_pod(session, answered.attempt_id, stream_no, pod)
     if slot is None or answered.as_prepared:
         return
     async with runtime.sessions.begin() as session:

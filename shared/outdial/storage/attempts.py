@@ -265,6 +265,21 @@ async def assign_pod(session: AsyncSession, attempt_id: uuid.UUID, pod: str, boo
     return await _change(session, attempt_id, IS_LIVE, pod=pod, boot_id=boot_id)
 
 
+async def leave_pod(
+    session: AsyncSession, attempt_id: uuid.UUID, stream_no: int, pod: str | None
+) -> bool:
+    """Write that no pod speaks on a live attempt: it is on hold. False if it went on meanwhile."""
+    return await _change(
+        session,
+        attempt_id,
+        IS_LIVE,
+        Attempt.stream_no == stream_no,
+        Attempt.pod.is_not_distinct_from(pod),
+        pod=None,
+        boot_id=None,
+    )
+
+
 async def cut(session: AsyncSession, attempt_id: uuid.UUID, reason: StopReason) -> bool:
     """Write that we end a live attempt at once, and why; the first reason stays."""
     return await _change(

@@ -100,10 +100,13 @@ async def test_without_another_pod_the_caller_waits_and_then_it_goes_on(
     await world.reserve()
     answer = await ended(twilio, world)
     assert verbs(answer) == ["Say", "Pause", "Redirect"]
+    row = await world.attempt()
+    assert (row.stream_no, row.pod, row.boot_id) == (2, None, None)
     await world.pods("pod-2")
     again = (element(answer, "Redirect").text or "").removeprefix("https://outdial.test")
     resumed = await twilio.post(again.partition("#")[0])
     assert stream_of(resumed, world)[1] == 2
+    assert (await world.attempt()).pod == "pod-2"
 
 
 @pytest.mark.parametrize("columns", [{"plan": "hangup"}, {"stop_reason": "opted_out"}])

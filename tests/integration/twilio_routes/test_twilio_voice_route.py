@@ -101,6 +101,25 @@ async def test_room_that_appears_during_the_hold_is_taken(twilio: Twilio, world:
     assert verbs(await twilio.post(again.partition("#")[0])) == ["Connect", "Redirect"]
 
 
+async def test_a_call_on_hold_stands_on_no_pod(twilio: Twilio, world: World) -> None:
+    await world.pods()
+    await world.change(pod="pod-1", boot_id="b1")
+    assert verbs(await twilio.post(world.voice_path())) == ["Say", "Pause", "Redirect"]
+    assert (await world.attempt()).pod is None
+    await world.pods("pod-2")
+    assert verbs(await twilio.post(world.voice_path(holds=1))) == ["Connect", "Redirect"]
+    assert (await world.attempt()).pod == "pod-2"
+
+
+async def test_who_moved_a_call_during_its_hold_is_not_undone(world: World) -> None:
+    await world.change(stream_no=2, pod="pod-2", boot_id="b1")
+    late = Answered("", world.attempt_id, SID, 1, holds=0, left_pod="pod-1")
+    await assign_answered_pod(world.runtime, late)
+    same_pod = Answered("", world.attempt_id, SID, 1, holds=0, left_pod="pod-2")
+    await assign_answered_pod(world.runtime, same_pod)
+    assert (await world.attempt()).pod == "pod-2"
+
+
 @pytest.mark.parametrize(
     "columns", [{"stop_reason": "opted_out"}, {"stop_reason": "canceled"}, {"plan": "hangup"}]
 )

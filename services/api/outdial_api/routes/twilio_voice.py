@@ -139,7 +139,7 @@ async def _twiml(request: Request, answered: Answered, told: Event | None = None
         left.add_task(writing.after, store_afterwards, runtime, attempt_id, told)
     if answered.zombie:
         left.add_task(writing.after, end_zombie, runtime, attempt_id, answered.call_sid)
-    elif answered.slot is not None and not answered.as_prepared:
+    elif answered.left_pod or (answered.slot is not None and not answered.as_prepared):
         left.add_task(writing.after, assign_answered_pod, runtime, answered)
     return Response(
         answered.twiml, media_type="application/xml", background=left if left.tasks else None
