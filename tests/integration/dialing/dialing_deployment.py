@@ -28,6 +28,7 @@ from outdial.storage.ids import new_id
 from outdial.storage.tables import Attempt, Campaign
 from outdial.telephony.twilio_client import PlaceCall, TwilioCarrier
 from promises import AGED, BROKEN, LIVE_IN_ALL, LIVE_IN_CAMPAIGN, PER_DAY
+from redis.exceptions import RedisError
 from sqlalchemy import event, select, text
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 from sqlalchemy.orm import Session
@@ -170,7 +171,8 @@ class Deployment:
     # What somebody may do at any moment
 
     async def do(self, op: Op) -> None:
-        with ignore(Conflict):  # an operator is told that a lever does not work there
+        # An operator is told that a lever does not work there; a Redis that is late is away.
+        with ignore(Conflict, RedisError):
             await getattr(self, op.name)(op.which, op.how)
 
     async def claim(self, _which: int, how: int) -> None:
