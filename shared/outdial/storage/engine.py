@@ -14,7 +14,13 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 # Any number that nothing else locks: two processes that upgrade at once do it one after the other.
 _UPGRADE_LOCK = 0x0D1A1
-_CONNECT = {"connect_timeout": 5, "options": "-c timezone=UTC"}
+# No transaction of ours waits for the outside. One whose machine is lost keeps its locks no longer
+# than this: the attempt that it was writing could not be moved to another pod, nor settled.
+_IDLE_MS = 5000
+_CONNECT = {
+    "connect_timeout": 5,
+    "options": f"-c timezone=UTC -c idle_in_transaction_session_timeout={_IDLE_MS}",
+}
 
 
 def database(database_url: str) -> URL:
