@@ -25,6 +25,7 @@ _log = structlog.get_logger(__name__)
 
 ASK_AT_ONCE = 16
 ASK_EVERY = timedelta(seconds=5)
+_NOT_LOST = frozenset({AttemptState.QUEUED, AttemptState.DIALING, AttemptState.ENDED})
 BEFORE_INTENT = timedelta(seconds=5)  # clocks differ
 
 
@@ -81,7 +82,7 @@ def _spend_after(runtime: Runtime) -> Append:
     async def spend(session: AsyncSession, locked: Locked) -> Event | None:
         attempt, now = locked.attempt, await database_now(session)
         limit = timedelta(seconds=runtime.settings.unknown_spent_after_seconds)
-        if attempt.state != AttemptState.UNKNOWN or attempt.call_sid is not None:
+        if attempt.state in _NOT_LOST or attempt.call_sid is not None:
             return None
         if attempt.intent_at is None or now - attempt.intent_at < limit:
             return None

@@ -41,11 +41,16 @@ async def dials_without_answer(
 async def unknown_attempts(
     session: AsyncSession, asked_before: timedelta, limit: int = 100
 ) -> list[Attempt]:
-    """Attempts that may be calls, and for which the carrier was not asked of late."""
+    """Attempts that may be calls, and for which the carrier was not asked of late.
+
+    Also those of which only the pod has told: the call is sure, its SID is not known.
+    """
     return await _rows(
         session,
         limit,
-        Attempt.state == AttemptState.UNKNOWN,
+        IS_OUTBOUND,
+        Attempt.state.in_((AttemptState.UNKNOWN, *_HAS_SID)),
+        Attempt.call_sid.is_(None),
         or_(Attempt.heard_at.is_(None), _older(Attempt.heard_at, asked_before)),
     )
 

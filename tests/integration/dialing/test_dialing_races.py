@@ -152,6 +152,20 @@ async def test_a_callback_rescues_an_unknown_attempt(world: World) -> None:
     assert (found.state, found.call_sid) == ("ringing", sid)
 
 
+async def test_a_call_of_which_only_the_pod_has_told_is_looked_for(world: World) -> None:
+    attempt = await world.claim(await world.add_lead())
+    world.carrier.on_post = die
+    await world.place(attempt.id)
+    await world.age(attempt.id, 16)
+    await world.hear(attempt.id, pod("stream_started", stream_no=1))
+    await world.hear(attempt.id, pod("conversation_closed", stream_no=1, ended_by="person"))
+    assert (await world.attempt(attempt.id)).call_sid is None
+    (sid,) = world.carrier.known
+    await world.age(attempt.id, 16)
+    await run_sweeps(world.runtime)
+    assert (await world.attempt(attempt.id)).call_sid == sid
+
+
 async def test_opt_out_between_claim_and_post(world: World) -> None:
     lead = await world.add_lead()
     attempt = await world.claim(lead)
