@@ -209,7 +209,7 @@ class Deployment:
         self.network.endings[:] = ["busy"]
         await self.call(phone, 2)
         await self.hang_up(0, 2)
-        await self.dial_one_now(0, 0)
+        await self.do(Op("dial_one_now", 0, 0))
 
     async def reopen(self) -> None:
         """Every lever is put back, and the calls of before are over."""
