@@ -141,8 +141,14 @@ async def get(session: AsyncSession, lead_id: uuid.UUID) -> Lead | None:
 
 
 async def lock(session: AsyncSession, lead_id: uuid.UUID) -> Lead | None:
-    """One lead, locked until the transaction ends and read afresh."""
-    return await session.get(Lead, lead_id, with_for_update=True, populate_existing=True)
+    """One lead, locked until the transaction ends and read afresh.
+
+    FOR NO KEY UPDATE: a transaction that writes an attempt twice makes Postgres look at its lead's
+    key once more, after the attempt was locked. With FOR UPDATE that is a lock out of order, and a
+    deadlock.
+    """
+    lock = {"key_share": True}
+    return await session.get(Lead, lead_id, with_for_update=lock, populate_existing=True)
 
 
 async def contacts_of(
