@@ -1,8 +1,9 @@
 """Secrets that a template's headers may name: from the environment, or from a mounted file.
 
-`secret:ORDERS` is OUTDIAL_TOOL_SECRET_ORDERS, or the content of the file that OUTDIAL_TOOL_SECRET_ORDERS_FILE
-names. With OUTDIAL_TOOL_SECRET_ORDERS_HOSTS=api.example.com the secret goes to no other host, whatever a
-template says. The values stand in no template, log or transcript.
+`secret:ORDERS` is OUTDIAL_TOOL_SECRET_ORDERS, or the content of the file that
+OUTDIAL_TOOL_SECRET_ORDERS_FILE names. With OUTDIAL_TOOL_SECRET_ORDERS_HOSTS=api.example.com the
+secret goes to no other host, whatever a template says. The values stand in no template, log or
+transcript.
 """
 
 import os

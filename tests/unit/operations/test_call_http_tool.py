@@ -149,7 +149,9 @@ async def test_an_argument_never_names_a_secret(monkeypatch: pytest.MonkeyPatch)
 def test_a_secret_may_lie_in_a_file(tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text("from-a-file\n")
-    filled = fill_headers({"A": "secret:T"}, {}, "x.test", {"OUTDIAL_TOOL_SECRET_T_FILE": str(file)})
+    filled = fill_headers(
+        {"A": "secret:T"}, {}, "x.test", {"OUTDIAL_TOOL_SECRET_T_FILE": str(file)}
+    )
     assert filled.headers == {"A": "from-a-file"}
 
 
@@ -168,5 +170,8 @@ def test_a_secret_that_is_not_for_this_host_is_not_sent(environment: dict[str, s
 
 
 def test_a_secret_goes_to_the_hosts_it_is_for() -> None:
-    environment = {"OUTDIAL_TOOL_SECRET_T": "v", "OUTDIAL_TOOL_SECRET_T_HOSTS": "other.test, X.test"}
+    environment = {
+        "OUTDIAL_TOOL_SECRET_T": "v",
+        "OUTDIAL_TOOL_SECRET_T_HOSTS": "other.test, X.test",
+    }
     assert fill_headers({"A": "secret:T"}, {}, "x.test", environment).headers == {"A": "v"}
