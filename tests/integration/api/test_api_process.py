@@ -19,6 +19,7 @@ pytestmark = pytest.mark.integration
 
 AGENT = {"name": "Ada", "greeting": "Hello {{name}}", "prompt": "Ask."}
 ROWS = 100_000
+FEW_ROWS = 20_000
 MEGABYTE = 1024  # of kB, as /proc counts
 
 
@@ -108,14 +109,15 @@ async def test_a_hundred_thousand_rows_leave_memory_flat(
                         sizes += block.count(b'"status": "created"')
                 return sizes
 
-            assert await send(5_000, 0) >= 4_990  # a word may lie across two blocks
+            # Some batches first: one is read while another is written, and none of more is kept.
+            assert await send(FEW_ROWS, 0) > FEW_ROWS * 0.99  # a word may lie across two blocks
             before = peak_memory(process)
-            assert await send(ROWS, 5_000) > ROWS * 0.99
+            assert await send(ROWS, FEW_ROWS) > ROWS * 0.99
             grown = peak_memory(process) - before
             found = (await api.get("/v1/campaigns/big")).json()["leads"]
-    assert found["total"] == ROWS + 5_000
+    assert found["total"] == ROWS + FEW_ROWS
     # The file alone is 9 MB and the answer 13: neither is held.
-    assert grown < 8 * MEGABYTE, f"{grown} kB"
+    assert grown < 4 * MEGABYTE, f"{grown} kB"
 
 
 def test_settings_that_are_missing_are_named(tmp_path: Path) -> None:
