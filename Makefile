@@ -35,8 +35,8 @@ up: $(READY) ## Run Outdial with the sandbox until Ctrl-C (for real calls: .venv
 	@$(BIN)/outdial up --sandbox
 
 test: $(READY) ## Every test except the long ones (ONLY=words: those whose name matches)
-	@echo "Rules, and parts against real stores and the sandbox (four processes):"
-	@$(BIN)/pytest -n 4 --dist loadgroup -m "not chaos and not acceptance" $(if $(ONLY),-k "$(ONLY)") || $(NONE_MATCHED)
+	@echo "Rules, and parts against real stores and the sandbox (three processes):"
+	@$(BIN)/pytest -n 3 --dist loadgroup -m "not chaos and not acceptance" $(if $(ONLY),-k "$(ONLY)") || $(NONE_MATCHED)
 	@echo "The whole stack, by sound (alone: it is a telephone network in real time):"
 	@$(BIN)/pytest -m acceptance $(if $(ONLY),-k "$(ONLY)") || $(NONE_MATCHED)
 

@@ -15,7 +15,7 @@ from stack_with_stores import TEMPLATE, StackWithStores, until
 from twilio.request_validator import RequestValidator
 
 pytestmark = [
-    pytest.mark.integration,  # a whole stack, but no sound: it may run beside others
+    pytest.mark.acceptance,
     pytest.mark.xdist_group("stack"),
     pytest.mark.timeout(300),
 ]

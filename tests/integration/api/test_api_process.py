@@ -117,7 +117,7 @@ async def test_a_hundred_thousand_rows_leave_memory_flat(
             found = (await api.get("/v1/campaigns/big")).json()["leads"]
     assert found["total"] == ROWS + FEW_ROWS
     # The file alone is 9 MB and the answer 13: neither is held.
-    assert grown < 4 * MEGABYTE, f"{grown} kB"
+    assert grown < 8 * MEGABYTE, f"{grown} kB"
 
 
 def test_settings_that_are_missing_are_named(tmp_path: Path) -> None:
