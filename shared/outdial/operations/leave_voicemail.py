@@ -13,7 +13,6 @@ from outdial.domain.call_template import CallTemplate
 from outdial.domain.machine_rule import MachineAction, on_verdict
 from outdial.operations.parse_template import template_of
 from outdial.operations.runtime import Runtime
-from outdial.operations.speak_voicemail import speak_voicemail_if_pod_does_not
 from outdial.storage import attempts, plan_changes, templates, transcripts
 from outdial.telephony.dial_result import NotUpdated
 
@@ -36,13 +35,6 @@ async def hang_up_on_machine(runtime: Runtime, attempt_id: UUID) -> bool:
         if isinstance(result, NotUpdated):  # the pod has heard of the plan and hangs up, too
             _log.warning("machine_not_hung_up", call_sid=attempt.call_sid, reason=result.reason)
     return True
-
-
-async def follow_verdict(runtime: Runtime, attempt_id: UUID, verdict: str) -> None:
-    """Act on the verdict; if the pod does not begin the message in time, the carrier speaks it."""
-    action = await act_on_verdict(runtime, attempt_id, verdict)
-    if action is MachineAction.LEAVE_MESSAGE:
-        await speak_voicemail_if_pod_does_not(runtime, attempt_id, verdict)
 
 
 async def act_on_verdict(runtime: Runtime, attempt_id: UUID, verdict: str) -> MachineAction:

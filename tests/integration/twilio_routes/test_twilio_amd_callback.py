@@ -2,10 +2,12 @@
 
 import asyncio
 
+import psycopg
 import pytest
 from outdial.domain.attempt_state import Plan
 from outdial.operations.leave_voicemail import hang_up_on_machine, leave_voicemail
-from outdial.storage import plan_changes, transcripts
+from outdial.storage import attempts, plan_changes, transcripts
+from sqlalchemy.exc import OperationalError
 from twilio_world import SID, Twilio, World
 
 pytestmark = pytest.mark.integration
@@ -46,6 +48,22 @@ async def _listening(session) -> bool:  # type: ignore[no-untyped-def]
     )
     await session.rollback()
     return bool(found)
+
+
+async def test_a_verdict_that_could_not_be_acted_on_is_asked_for_again(
+    twilio: Twilio, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def postgres_goes_away(*_: object) -> bool:
+        raise OperationalError("UPDATE", {}, psycopg.OperationalError("connection is lost"))
+
+    form = {"AnsweredBy": "fax"}
+    with monkeypatch.context() as away:
+        away.setattr(attempts, "change_plan", postgres_goes_away)
+        answer = await twilio.post(f"/twilio/callback/amd/{world.attempt_id}", form)
+    assert answer.status_code == 503
+    await verdict(twilio, world, "fax")  # told again: the fact is stored already
+    assert (await world.attempt()).plan == Plan.HANGUP
+    assert world.carrier.ended == [SID]
 
 
 async def test_a_fax_is_hung_up(twilio: Twilio, world: World) -> None:

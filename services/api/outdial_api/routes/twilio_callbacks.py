@@ -9,10 +9,12 @@ from uuid import UUID
 
 from fastapi import APIRouter, BackgroundTasks, Response
 from outdial.domain.call_events import Event
-from outdial.operations.leave_voicemail import follow_verdict
+from outdial.domain.machine_rule import MachineAction
+from outdial.operations.leave_voicemail import act_on_verdict
 from outdial.operations.receive_callback import Received, follow_up, receive_callback
 from outdial.operations.runtime import Runtime
 from outdial.operations.save_recording import save_recording
+from outdial.operations.speak_voicemail import speak_voicemail_if_pod_does_not
 from outdial.telephony.callback_events import (
     amd_event,
     recording_event,
@@ -54,7 +56,9 @@ async def amd(
     received = await _receive(runtime, attempt_id, event, later)
     if received.known and not received.zombie:
         verdict = form.fields.get("AnsweredBy", "")
-        later.add_task(follow_verdict, runtime, attempt_id, verdict)
+        # Before the answer: if the database goes away now it is a 503, and Twilio tells it again.
+        if await act_on_verdict(runtime, attempt_id, verdict) is MachineAction.LEAVE_MESSAGE:
+            later.add_task(speak_voicemail_if_pod_does_not, runtime, attempt_id, verdict)
     return Response(status_code=204)
 
 
