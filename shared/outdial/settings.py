@@ -112,6 +112,10 @@ class Settings(BaseSettings):
     post_timeout_seconds: Seconds = Field(
         default=10, validation_alias="OUTDIAL_POST_TIMEOUT_SECONDS"
     )
+    # The intent is committed so long before its departure, so that the POST leaves on time.
+    departure_notice_seconds: float = Field(
+        default=0.2, ge=0, validation_alias="OUTDIAL_DEPARTURE_NOTICE_SECONDS"
+    )
     post_too_late_seconds: Seconds = Field(
         default=2, validation_alias="OUTDIAL_POST_TOO_LATE_SECONDS"
     )
@@ -290,6 +294,10 @@ def read_labels(text: str) -> dict[str, str]:
 def _fits(s: Settings) -> list[tuple[bool, str]]:
     """Pairs of (holds, what to change when it does not)."""
     return [
+        (
+            s.departure_notice_seconds < s.post_too_late_seconds,
+            "OUTDIAL_DEPARTURE_NOTICE_SECONDS must be less than OUTDIAL_POST_TOO_LATE_SECONDS",
+        ),
         (
             s.post_too_late_seconds < s.post_timeout_seconds,
             "OUTDIAL_POST_TOO_LATE_SECONDS must be less than OUTDIAL_POST_TIMEOUT_SECONDS",

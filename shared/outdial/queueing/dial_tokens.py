@@ -21,14 +21,19 @@ MOST_SLOWDOWN = 4  # a sixteenth of the pace
 SLOWDOWN_SECONDS = 15
 
 
-async def take_departure(redis: Redis, account: str, calls_per_second: float) -> float:
-    """Take the next departure; seconds to wait until it. It is used up even if nobody departs.
+async def take_departure(
+    redis: Redis, account: str, calls_per_second: float, notice: float = 0
+) -> float:
+    """Take the next departure that is `notice` seconds away or more; seconds to wait until it.
+
+    It is used up even if nobody departs.
 
     Raises:
         redis.RedisError: Redis is away. Do not call.
 
     """
-    keys_and_arguments = (*_keys(account), repr(1000 * _BREATH / calls_per_second))
+    interval = 1000 * _BREATH / calls_per_second
+    keys_and_arguments = (*_keys(account), repr(interval), repr(1000 * notice))
     try:
         wait = await redis.evalsha(_HASH, 2, *keys_and_arguments)
     except NoScriptError:

@@ -3,6 +3,7 @@
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + clock[2] / 1000
 local interval = tonumber(ARGV[1])
+local earliest = now + tonumber(ARGV[2])
 local slower = tonumber(redis.call('GET', KEYS[2]) or '0')
 interval = interval * 2 ^ slower
 
@@ -10,8 +11,8 @@ local departure = tonumber(redis.call('GET', KEYS[1]) or 'nan')
 if departure ~= departure then
   -- Nothing is known of the second that just passed (an emptied Redis): let it pass once more.
   departure = now + 1000
-elseif departure < now then
-  departure = now
+elseif departure < earliest then
+  departure = earliest
 end
 -- Kept long enough that a missing key always means a second in which nobody knows what was dialed.
 local after = departure + interval

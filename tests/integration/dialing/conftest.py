@@ -22,6 +22,7 @@ async def world(runtime: Runtime) -> World:
     settings = runtime.settings.model_copy(
         update={
             "calls_per_second": 200.0,
+            "departure_notice_seconds": 0.02,
             "pod_out_after_seconds": 600.0,
             "live_slot_lease_seconds": 601.0,
         }

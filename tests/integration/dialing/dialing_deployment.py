@@ -133,6 +133,7 @@ class Deployment:
         tuned = self._settings.model_copy(
             update={
                 "calls_per_second": 400.0,
+                "departure_notice_seconds": 0.01,
                 "pod_out_after_seconds": 3600.0,
                 "live_slot_lease_seconds": 3601.0,
                 "max_live_calls": LIVE_IN_ALL,
