@@ -30,7 +30,7 @@ def main() -> int:
         leads=leads,
         kills=kills,
         seed=seed,
-        every=6.0,
+        every=10.0,
         longest_freeze=40.0,
         patience=600 + 0.3 * leads + 10 * kills,
         plan=Plan(
