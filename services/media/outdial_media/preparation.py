@@ -10,7 +10,12 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import structlog
-from outdial.operations.conversation_record import Standing, open_conversation
+from outdial.operations.conversation_record import (
+    ConversationBrief,
+    Standing,
+    open_conversation,
+)
+from outdial.operations.look_up import look_up
 
 from outdial_media import metrics
 from outdial_media.conversation import Conversation, Kit
@@ -81,17 +86,33 @@ class Preparation:
     async def _prepare(self, attempt_id: UUID) -> Prepared | None:
         async with self._turn:
             brief = await open_conversation(self._kit.runtime, attempt_id, stream_no=1)
-            if brief is None or brief.template.prepare == "none":
-                return None
-            line = TelephoneLine()
-            conversation = Conversation(self._kit, brief, line)
-            try:
-                if brief.template.prepare == "full":
-                    await conversation.prepare()
-            except BaseException:
-                await conversation.discard()
-                raise
-            return Prepared(line, conversation)
+            if brief is None or not brief.awaits_lookup:
+                return await self._build(brief)
+        await self._look_up(attempt_id)
+        async with self._turn:
+            brief = await open_conversation(self._kit.runtime, attempt_id, stream_no=1)
+            return await self._build(brief)
+
+    async def _look_up(self, attempt_id: UUID) -> None:
+        """Nobody is dialed before the template's lookup is answered, on the pod that is to talk."""
+        try:
+            await look_up(self._kit.runtime, self._kit.http, attempt_id)
+        except Exception:
+            self._work.pop(attempt_id, None)  # a store was away: the next beat begins anew
+            raise
+
+    async def _build(self, brief: ConversationBrief | None) -> Prepared | None:
+        if brief is None or brief.awaits_lookup or brief.template.prepare == "none":
+            return None
+        line = TelephoneLine()
+        conversation = Conversation(self._kit, brief, line)
+        try:
+            if brief.template.prepare == "full":
+                await conversation.prepare()
+        except BaseException:
+            await conversation.discard()
+            raise
+        return Prepared(line, conversation)
 
     def _drop(self, attempt_id: UUID) -> None:
         if (work := self._work.pop(attempt_id, None)) is not None:

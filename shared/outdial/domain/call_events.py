@@ -19,6 +19,7 @@ A payload's shape depends on (source, kind); the table below is the whole list. 
 | dialer | rejected | `code`, `status`, `message` | kind |
 | dialer | not_sent | `reason` | kind |
 | dialer | outcome_unknown | `reason` | kind |
+| dialer | looked_up | `status` (found, failed, says_no), `ms`, `values`; `http`, `error` | kind |
 | dialer | gate_refused | `reason` | kind |
 | dialer | claim_expired | - | kind |
 | operator | stopped | `reason` (StopReason) | kind |

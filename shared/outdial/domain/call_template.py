@@ -102,6 +102,31 @@ class HttpTool:
     answer: HttpAnswer = field(default_factory=HttpAnswer)
 
 
+Scalar = str | bool | int | float
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """A question to a system of the operator's own before each dial; no `http.url`, no lookup.
+
+    `variables` are dotted paths into the JSON answer. One that is in `defaults` may be missing
+    there; without the others the lookup has failed. Then, with `call_anyway`, each is what the lead
+    brings under its name, or else its default. A value at `do_not_call_if` that is true ends the
+    lead.
+    """
+
+    http: HttpRequest = field(default_factory=lambda: HttpRequest(url=""))
+    variables: dict[str, str] = field(default_factory=dict)
+    defaults: dict[str, Scalar] = field(default_factory=dict)
+    do_not_call_if: str = ""
+    on_failure: Literal["call_anyway", "do_not_call"] = "call_anyway"
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether there is anything to ask."""
+        return bool(self.http.url)
+
+
 @dataclass(frozen=True)
 class Transfer:
     """Who is dialed when the person asks for a human; no `number`, no transfer.
@@ -266,3 +291,4 @@ class CallTemplate:
     recording: bool = True
     prepare: Literal["none", "light", "full"] = "full"
     pods: Pods = field(default_factory=Pods)
+    lookup: Lookup = field(default_factory=Lookup)

@@ -73,7 +73,9 @@ def variables_of(template: CallTemplate) -> frozenset[str]:
     """The variables that a lead of this template must bring."""
     spoken = [names_in(text) for text in texts_of(template).values()]
     sent = [_variables_of_tool(tool) for tool in template.tools if isinstance(tool, HttpTool)]
-    return frozenset().union(*spoken, *sent)
+    asked = [names_in(text) for text in request_texts(template.lookup.http).values()]
+    wanted = frozenset[str]().union(*spoken, *sent) - template.lookup.variables.keys()
+    return wanted.union(*asked)
 
 
 def arguments_of(tool: HttpTool) -> frozenset[str]:

@@ -23,6 +23,13 @@ DEPARTURE_WAIT_SECONDS = Histogram(
 ANSWERS = Counter(
     "outdial_answers",
     "What calls were told when they asked where to go: the share of `held` among the first answers "
+LOOKUP_SECONDS = Histogram(
+    "outdial_lookup_seconds",
+    "How long templates' lookups took before a call: `found`, `failed`, `says_no`",
+    ["status"],
+    buckets=(0.05, 0.1, 0.3, 1, 2, 5, 10, 15),
+)
+
     "of `voice` is that of people who ever heard the hold",
     ["route", "said"],
 )

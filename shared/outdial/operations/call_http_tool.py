@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -9,9 +10,10 @@ import httpx
 import structlog
 
 from outdial.domain.call_template import HttpAnswer, HttpRequest, HttpTool
+from outdial.domain.json_path import at_path
 from outdial.domain.placeholders import PLACEHOLDER, fill
-from outdial.operations.guarded_http import AddressRefused, Fetched, GuardedHttp
-from outdial.operations.tool_secrets import FilledHeaders, SecretMissing, fill_headers
+from outdial.operations.guarded_http import AddressRefused, GuardedHttp
+from outdial.operations.tool_secrets import SecretMissing, fill_headers
 
 _log = structlog.get_logger(__name__)
 
@@ -31,21 +33,40 @@ async def call_http_tool(
     """
     values = {**variables, **arguments}
     default = dict(arguments) if tool.http.method in _WITH_BODY else None
-    answer = await fetch_json(http, tool.http, values, tool.answer, default_body=default)
-    if "error" in answer:
-        _log.warning("http_tool_failed", tool=tool.name, reason=answer["error"])
-    return answer
+    try:
+        told = _told(await ask(http, tool.http, values, default_body=default), tool.answer)
+    except NoAnswer as error:
+        told = {"error": str(error)}
+    if "error" in told:
+        _log.warning("http_tool_failed", tool=tool.name, reason=told["error"])
+    return told
 
 
-async def fetch_json(
+@dataclass(frozen=True)
+class Answer:
+    """What a service answered; the secrets that were sent to it are taken out of `text`."""
+
+    status: int
+    text: str
+
+
+class NoAnswer(Exception):
+    """There is none; the message says why, in words that anybody may read."""
+
+
+async def ask(
     http: GuardedHttp,
     request: HttpRequest,
     values: Mapping[str, object],
-    wanted: HttpAnswer,
     *,
     default_body: dict[str, Any] | None = None,
-) -> dict[str, Any]:
-    """Send a template's request with `values` in their places."""
+) -> Answer:
+    """Send a template's request with `values` in their places.
+
+    Raises:
+        NoAnswer: it was not sent, or not answered in time and whole.
+
+    """
     host = urlsplit(request.url).hostname or ""
     body = default_body if request.body is None else _filled(request.body, values)
     try:
@@ -59,13 +80,13 @@ async def fetch_json(
             seconds=request.timeout_seconds,
         )
     except TimeoutError:
-        return {"error": f"no answer within {request.timeout_seconds:g} seconds"}
+        raise NoAnswer(f"no answer within {request.timeout_seconds:g} seconds") from None
     except (AddressRefused, SecretMissing) as error:
-        _log.error("http_tool_refused", host=host, reason=str(error))
-        return {"error": "this is not set up"}  # the model has no use for more
+        _log.error("http_request_refused", host=host, reason=str(error))
+        raise NoAnswer("this is not set up") from None  # a model has no use for more
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, UnicodeError) as error:
-        return {"error": f"it could not be reached: {type(error).__name__}"}
-    return _told(fetched, wanted, headers)
+        raise NoAnswer(f"it could not be reached: {type(error).__name__}") from None
+    return Answer(fetched.status, headers.redact(fetched.body.decode("utf-8", errors="replace")))
 
 
 def filled_url(url: str, values: Mapping[str, object]) -> str:
@@ -88,17 +109,17 @@ def picked(document: object, wanted: HttpAnswer) -> dict[str, Any]:
     """The fields that a template asks for, by paths like `order.lines.0.name`; null if missing."""
     if not wanted.fields:
         return {"answer": document}
-    return {name: _at(document, path) for name, path in wanted.fields.items()}
+    return {name: at_path(document, path) for name, path in wanted.fields.items()}
 
 
-def _told(fetched: Fetched, wanted: HttpAnswer, headers: FilledHeaders) -> dict[str, Any]:
-    text = headers.redact(fetched.body.decode("utf-8", errors="replace"))
+def _told(answer: Answer, wanted: HttpAnswer) -> dict[str, Any]:
+    text = answer.text
     try:
         told = picked(json.loads(text), wanted) if text.strip() else {}
     except (ValueError, RecursionError):
         told = {"answer": text} if not wanted.fields else {}
-    if not 200 <= fetched.status < 300:
-        told = {**_without_null(told), "error": f"the service answered {fetched.status}"}
+    if not 200 <= answer.status < 300:
+        told = {**_without_null(told), "error": f"the service answered {answer.status}"}
     return _shortened(told or {"ok": True}, wanted.max_length)
 
 
@@ -117,18 +138,6 @@ def _cut(value: object, longest: int) -> object:
 
 def _without_null(told: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in told.items() if value is not None}
-
-
-def _at(document: object, path: str) -> object:
-    found = document
-    for part in path.split("."):
-        if isinstance(found, dict):
-            found = found.get(part)
-        elif isinstance(found, list) and part.isdecimal() and int(part) < len(found):
-            found = found[int(part)]
-        else:
-            return None
-    return found
 
 
 def _filled(value: object, values: Mapping[str, object]) -> Any:

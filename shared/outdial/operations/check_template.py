@@ -11,6 +11,7 @@ from outdial.domain.errors import FieldProblem
 from outdial.domain.holidays import CALENDARS
 from outdial.domain.jurisdictions import JURISDICTIONS
 from outdial.domain.placeholders import malformed_in, texts_of
+from outdial.operations.check_lookup import lookup_problems
 from outdial.operations.check_schema import schema_problems
 from outdial.operations.check_tools import tool_problems
 
@@ -23,7 +24,7 @@ _MAX_PROMPT, _MAX_SPOKEN = 20_000, 2_000
 
 def problems_of(template: CallTemplate) -> list[FieldProblem]:
     """Everything that does not hold, each with its path."""
-    parts = (_texts, _numbers, _choices, _schema, tool_problems)
+    parts = (_texts, _numbers, _choices, _schema, tool_problems, lookup_problems)
     return list(chain.from_iterable(part(template) for part in parts))
 
 

@@ -16,11 +16,11 @@ from outdial.domain.fair_shares import Wish, fair_shares
 from outdial.observability.metrics import CLAIMED, DISPATCH_SECONDS, REFUSED
 from outdial.operations.caller_number import CallerPool
 from outdial.operations.claim_round import Claim, ClaimRound
-from outdial.operations.pace import attempts_ahead, chunk_size
+from outdial.operations.pace import attempts_ahead, chunk_size, lookups_ahead
 from outdial.operations.rebuild_reservations import rebuild_reservations
 from outdial.operations.runtime import Runtime
 from outdial.routing.slot_reservation import free_slots, release
-from outdial.storage import attempts, campaigns, leads, locks
+from outdial.storage import attempts, campaigns, leads, locks, lookups
 from outdial.storage.lost_work import database_now
 from outdial.storage.tables import Campaign
 
@@ -81,7 +81,9 @@ async def _claim(
     """
     live = await attempts.count_live(session)
     room = min(
-        attempts_ahead(runtime.settings) - await attempts.count_queued(session),
+    # A slow system of one campaign's must not keep the others from the pace.
+    asking = min(await lookups.count_awaiting(session), lookups_ahead(runtime.settings))
+        attempts_ahead(runtime.settings) - (await attempts.count_queued(session) - asking),
         runtime.settings.max_live_calls - sum(live.values()),
         *([] if slots is None else [slots]),
     )

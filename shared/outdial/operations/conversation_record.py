@@ -19,7 +19,7 @@ from outdial.domain.placeholders import fill, values_for
 from outdial.operations.parse_template import template_of
 from outdial.operations.record_callback import record_event
 from outdial.operations.runtime import Runtime
-from outdial.storage import attempts, call_events, leads, templates, transcripts
+from outdial.storage import attempts, call_events, leads, lookups, templates, transcripts
 from outdial.storage.tables import Attempt, Contact, Json, Lead
 
 
@@ -61,6 +61,8 @@ class ConversationBrief:
     plan: str = Plan.CONVERSATION
     history: Sequence[SpokenTurn] = ()
     tool_history: Sequence[EarlierToolCall] = ()
+    awaits_lookup: bool = False
+    """The template's lookup has not been asked: variables of it are missing, nobody is dialed."""
 
     @property
     def greeting(self) -> str:
@@ -110,14 +112,16 @@ async def open_conversation(
         template = await templates.get(session, attempt.template_id)
         if template is None:
             return None
-        lead, contact = await _called(session, attempt)
+        lead, contact = await called(session, attempt)
+        found = await lookups.values_of(session, attempt_id)
         history = await _history(session, attempt_id) if stream_no > 1 else ((), ())
+    parsed = template_of(template.body)
     return ConversationBrief(
         attempt_id=attempt_id,
         stream_no=stream_no,
         phone=attempt.phone,
-        template=template_of(template.body),
-        values=values_for(lead.variables if lead else {}, _name(contact), attempt.phone),
+        template=parsed,
+        values=_values(attempt, lead, contact, found),
         lead_id=attempt.lead_id,
         timezone=contact.timezone if contact else None,
         call_sid=attempt.call_sid,
@@ -125,13 +129,15 @@ async def open_conversation(
         plan=attempt.plan,
         history=history[0],
         tool_history=history[1],
+        awaits_lookup=found is None and lead is not None and parsed.lookup.is_wanted,
     )
 
 
 async def fill_for_call(session: AsyncSession, attempt: Attempt, text: str) -> str:
     """One of the template's texts as it is said in this call, whatever its plan is by now."""
-    lead, contact = await _called(session, attempt)
-    return fill(text, values_for(lead.variables if lead else {}, _name(contact), attempt.phone))
+    lead, contact = await called(session, attempt)
+    found = await lookups.values_of(session, attempt.id)
+    return fill(text, _values(attempt, lead, contact, found))
 
 
 async def save_turn(
@@ -268,7 +274,8 @@ def _may_talk(attempt: Attempt, stream_no: int) -> bool:
     )
 
 
-async def _called(session: AsyncSession, attempt: Attempt) -> tuple[Lead | None, Contact | None]:
+async def called(session: AsyncSession, attempt: Attempt) -> tuple[Lead | None, Contact | None]:
+    """Whom a call is made to; an inbound one has no lead."""
     if attempt.lead_id is None:
         return None, None
     lead = await leads.get(session, attempt.lead_id)
@@ -276,8 +283,12 @@ async def _called(session: AsyncSession, attempt: Attempt) -> tuple[Lead | None,
     return lead, next((c for c in contacts if c.id == attempt.contact_id), None)
 
 
-def _name(contact: Contact | None) -> str | None:
-    return contact.name if contact else None
+def _values(
+    attempt: Attempt, lead: Lead | None, contact: Contact | None, found: Json | None
+) -> dict[str, object]:
+    """What the template may name; what was looked up a moment ago is newer than the lead."""
+    name = contact.name if contact else None
+    return values_for(lead.variables if lead else {}, name, attempt.phone) | (found or {})
 
 
 async def _history(

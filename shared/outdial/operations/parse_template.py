@@ -25,7 +25,6 @@ from outdial.operations.check_text import unstorable
 
 MAX_BYTES = 256 * 1024
 NOT_YET = {
-    "lookup": "a pre-call lookup",
     "webhooks": "outgoing webhooks",
     "inbound": "inbound calls",
     "debug_log": "a debug log",

@@ -63,7 +63,7 @@ async def test_the_default_is_there_from_the_start(api: httpx.AsyncClient) -> No
         ({"slug": "x", "agent": AGENT, "outcome_schema": {"required": "all"}},
          "outcome_schema.required"),
         ({"slug": "x", "agent": {**AGENT, "promt": "x"}}, "agent.promt"),
-        ({"slug": "x", "agent": AGENT, "lookup": {"url": "https://x.test"}}, "lookup"),
+        ({"slug": "x", "agent": AGENT, "lookup": {"url": "https://x.test"}}, "lookup.url"),
         ({"slug": "x"}, "agent"),
     ],
 )  # fmt: skip

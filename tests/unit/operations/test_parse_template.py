@@ -64,7 +64,7 @@ def test_every_default_is_stored() -> None:
         (with_key(retry={"max_retrys": 1}), "retry.max_retrys", "retry.max_retries"),
         (with_key(greeting="Hi"), "greeting", "agent.greeting"),
         (with_key(zzzz=1), "zzzz", "slug"),
-        (with_key(lookup={}), "lookup", "not supported in this version"),
+        (with_key(inbound={}), "inbound", "not supported in this version"),
         (with_key(tools=["fly"]), "tools.0", "'end_call'"),
         (with_key(tools=["end_call", "end_call"]), "tools", "twice"),
         ({"agent": AGENT}, "slug", "missing"),
