@@ -279,6 +279,7 @@ class CallTemplate:
     language: str = "en-US"
     tools: tuple[ToolName | HttpTool, ...] = DEFAULT_TOOLS
     outcome_schema: dict[str, object] = field(default_factory=lambda: {"type": "object"})
+    lookup: Lookup = field(default_factory=Lookup)
     transfer: Transfer = field(default_factory=Transfer)
     voicemail: Voicemail = field(default_factory=Voicemail)
     amd: Amd = field(default_factory=Amd)
@@ -291,4 +292,3 @@ class CallTemplate:
     recording: bool = True
     prepare: Literal["none", "light", "full"] = "full"
     pods: Pods = field(default_factory=Pods)
-    lookup: Lookup = field(default_factory=Lookup)

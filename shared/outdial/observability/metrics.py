@@ -20,9 +20,6 @@ DEPARTURE_WAIT_SECONDS = Histogram(
     buckets=(0.01, 0.05, 0.1, 0.3, 0.5, 1, 2, 5, 10),
 )
 
-ANSWERS = Counter(
-    "outdial_answers",
-    "What calls were told when they asked where to go: the share of `held` among the first answers "
 LOOKUP_SECONDS = Histogram(
     "outdial_lookup_seconds",
     "How long templates' lookups took before a call: `found`, `failed`, `says_no`",
@@ -30,6 +27,9 @@ LOOKUP_SECONDS = Histogram(
     buckets=(0.05, 0.1, 0.3, 1, 2, 5, 10, 15),
 )
 
+ANSWERS = Counter(
+    "outdial_answers",
+    "What calls were told when they asked where to go: the share of `held` among the first answers "
     "of `voice` is that of people who ever heard the hold",
     ["route", "said"],
 )

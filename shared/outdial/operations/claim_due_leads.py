@@ -80,9 +80,9 @@ async def _claim(
     Slots that were reserved for attempts which were then not written are answered.
     """
     live = await attempts.count_live(session)
-    room = min(
     # A slow system of one campaign's must not keep the others from the pace.
     asking = min(await lookups.count_awaiting(session), lookups_ahead(runtime.settings))
+    room = min(
         attempts_ahead(runtime.settings) - (await attempts.count_queued(session) - asking),
         runtime.settings.max_live_calls - sum(live.values()),
         *([] if slots is None else [slots]),
