@@ -19,6 +19,8 @@ from outdial.operations.ask_in_time import STORE_ERRORS
 from outdial.operations.record_together import Fact, record_together
 from outdial.operations.runtime import Runtime
 
+from outdial_api.after_answer import after_answer
+
 _log = structlog.get_logger(__name__)
 
 P = ParamSpec("P")
@@ -49,7 +51,7 @@ class Writing:
     def put(self, attempt_id: UUID, event: Event) -> None:
         """Have a fact written soon; never waits."""
         if len(self._facts) >= MOST_WAITING:
-            EVENTS_DROPPED.inc()
+            EVENTS_DROPPED.labels("away").inc()
             return
         self._facts.append((attempt_id, event))
         self._none.clear()
@@ -58,12 +60,9 @@ class Writing:
     async def after(
         self, work: Callable[P, Coroutine[None, None, None]], *args: P.args, **kwargs: P.kwargs
     ) -> None:
-        """Do other work when there is room; a store that is away is told of in the log."""
+        """Do other work when there is room."""
         async with self._room:
-            try:
-                await work(*args, **kwargs)
-            except STORE_ERRORS as error:
-                _log.error("not_done_after_answer", what=work.__name__, error=str(error))
+            await after_answer(work, *args, **kwargs)
 
     async def written(self) -> None:
         """Wait until everything is written, and let it gather no longer."""
@@ -87,13 +86,29 @@ class Writing:
                 self._none.set()
 
     async def _write(self, facts: list[Fact]) -> None:
+        """Write the first that wait."""
         try:
             await record_together(self._runtime, facts)
         except STORE_ERRORS as error:
             _log.warning("events_wait", waiting=len(self._facts), error=type(error).__name__)
             await asyncio.sleep(AGAIN_SECONDS)
-            return
-        for _ in facts:
+        except Exception:  # noqa: BLE001 - if this ended, all that comes would pile up unseen
+            _log.exception("events_not_written_together", count=len(facts))
+            await self._write_each(facts)
+        else:
+            for _ in facts:
+                self._facts.popleft()
+
+    async def _write_each(self, facts: list[Fact]) -> None:
+        """One by one: a fact that cannot be written keeps no other from it."""
+        for attempt_id, event in facts:
+            try:
+                await record_together(self._runtime, [(attempt_id, event)])
+            except STORE_ERRORS:
+                return  # the others wait
+            except Exception:  # noqa: BLE001 - as above
+                _log.exception("event_dropped", attempt_id=str(attempt_id), kind=event.kind)
+                EVENTS_DROPPED.labels("error").inc()
             self._facts.popleft()
 
 

@@ -7,6 +7,9 @@ HINTS_DROPPED = Counter(
 )
 CLAIMED = Counter("outdial_leads_claimed", "Leads bound to an attempt")
 REFUSED = Counter("outdial_leads_refused", "Leads not dialed when they came up", ["reason"])
+CLOSED = Counter(
+    "outdial_campaigns_closed", "Campaigns whose leads were left alone until a time", ["reason"]
+)
 PLACED = Counter("outdial_attempts_placed", "What became of attempts to dial", ["result"])
 ENDED = Counter("outdial_attempts_ended", "Attempts that ended", ["outcome"])
 PAUSED = Counter("outdial_campaigns_paused", "Campaigns that an error of ours stopped", ["code"])
@@ -40,7 +43,9 @@ ANSWER_SECONDS = Histogram(
     buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.3, 0.6, 1, 2, 5),
 )
 EVENTS_DROPPED = Counter(
-    "outdial_answer_events_dropped", "Facts about answers that Postgres was away too long to take"
+    "outdial_answer_events_dropped",
+    "Facts about answers that were not written: Postgres `away` too long, or an `error` of ours",
+    ["why"],
 )
 ANSWERS_DEGRADED = Counter("outdial_answers_degraded", "Answers made without one of the stores")
 REASSIGNED = Counter(
@@ -48,6 +53,9 @@ REASSIGNED = Counter(
 )
 MOVED = Counter(
     "outdial_calls_moved",
-    "Conversations whose pod was lost or left: `resumed`, `no_room`, `given_up`",
+    "Calls that a pod lost or left, or that nobody took over: `resumed`, `no_room`, `given_up`",
     ["why", "result"],
+)
+SPANS_DROPPED = Counter(
+    "outdial_spans_dropped", "Spans that no collector took: traces have holes, calls have none"
 )

@@ -2,11 +2,12 @@
 
 A call matches if it goes from our number to theirs, was made by the API between the intent and the
 deadline, and belongs to no attempt. The list lags: that a call is not in it proves nothing, so only
-time ends the search.
+time ends the search, and only of a call that no pod speaks on.
 """
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -14,8 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from outdial.domain.attempt_state import AttemptState
 from outdial.domain.call_events import Event, Source
 from outdial.operations.ask_carrier import note_asked, write_carrier_call
+from outdial.operations.ask_in_time import STORE_ERRORS
 from outdial.operations.runtime import Runtime
 from outdial.operations.settle_attempt import Append, Locked, settle_attempt
+from outdial.routing.slot_reservation import holder, is_ready
 from outdial.storage import attempts, lost_work
 from outdial.storage.lost_work import database_now
 from outdial.storage.tables import Attempt
@@ -45,7 +48,24 @@ async def _reconcile(runtime: Runtime, attempt: Attempt) -> bool:
         sids = [call.sid for call in found]
         _log.error("unknown_attempt_has_two_calls", attempt_id=str(attempt.id), call_sids=sids)
     await note_asked(runtime, [attempt.id])
+    if await _may_be_talked_to(runtime, attempt.id):
+        return False
     return await settle_attempt(runtime, attempt.id, append=_spend_after(runtime)) is not None
+
+
+async def _may_be_talked_to(runtime: Runtime, attempt_id: UUID) -> bool:
+    """Whether a pod that is heard speaks on this call, found at the carrier or not.
+
+    Counted as spent, its number could be dialed again while somebody still talks there. In doubt it
+    is not: slots are not known while Redis is away, or emptied and not yet rebuilt.
+    """
+    try:
+        if not await is_ready(runtime.redis):
+            return True
+        return await holder(runtime.redis, attempt_id, only_live=True) is not None
+    except STORE_ERRORS as error:
+        _log.warning("slots_not_known", attempt_id=str(attempt_id), error=type(error).__name__)
+        return True
 
 
 async def _candidates(runtime: Runtime, attempt: Attempt) -> list[CarrierCall]:

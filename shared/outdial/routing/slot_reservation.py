@@ -98,9 +98,9 @@ async def extend(redis: Redis, attempt_id: UUID, lease_seconds: float) -> bool:
     return bool(await _extend(redis, str(attempt_id), _ms(lease_seconds)))
 
 
-async def holder(redis: Redis, attempt_id: UUID) -> Slot | None:
-    """The slot of `attempt_id`, if it stands on a pod that is heard."""
-    found = await _holder(redis, str(attempt_id))
+async def holder(redis: Redis, attempt_id: UUID, *, only_live: bool = False) -> Slot | None:
+    """The slot of `attempt_id`, if it stands on a pod that is heard (`only_live`: and speaks)."""
+    found = await _holder(redis, str(attempt_id), "live" if only_live else "")
     return Slot(*found) if found else None
 
 

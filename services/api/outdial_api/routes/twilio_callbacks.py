@@ -22,6 +22,7 @@ from outdial.telephony.callback_events import (
     stream_status_event,
 )
 
+from outdial_api.after_answer import after_answer
 from outdial_api.dependencies import OpenRuntime
 from outdial_api.twilio_security import Signed
 
@@ -58,7 +59,8 @@ async def amd(
         verdict = form.fields.get("AnsweredBy", "")
         # Before the answer: if the database goes away now it is a 503, and Twilio tells it again.
         if await act_on_verdict(runtime, attempt_id, verdict) is MachineAction.LEAVE_MESSAGE:
-            later.add_task(speak_voicemail_if_pod_does_not, runtime, attempt_id, verdict)
+            speak = speak_voicemail_if_pod_does_not
+            later.add_task(after_answer, speak, runtime, attempt_id, verdict)
     return Response(status_code=204)
 
 
@@ -78,5 +80,5 @@ async def _receive(
     runtime: Runtime, attempt_id: UUID, event: Event, later: BackgroundTasks
 ) -> Received:
     received = await receive_callback(runtime, attempt_id, event)
-    later.add_task(follow_up, runtime, received)
+    later.add_task(after_answer, follow_up, runtime, received)
     return received
