@@ -4,6 +4,7 @@ import sys
 
 import uvicorn
 from outdial.observability.logs import set_up_logs
+from outdial.observability.trace_setup import TracesError, open_traces
 from outdial.settings import SettingsError, load_settings
 
 from outdial_api.app import create_app
@@ -18,7 +19,8 @@ def main() -> int:
     """Serve until a signal; 2 if the settings cannot be used."""
     try:
         settings = load_settings("api")
-    except SettingsError as error:
+        open_traces("api")
+    except (SettingsError, TracesError) as error:
         print(error, file=sys.stderr)
         return 2
     set_up_logs(settings)

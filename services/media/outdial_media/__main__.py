@@ -13,6 +13,7 @@ import uvicorn
 import uvloop
 from loguru import logger as pipecat_log
 from outdial.observability.logs import set_up_logs
+from outdial.observability.trace_setup import TracesError, close_traces, open_traces
 from outdial.operations.runtime import open_runtime
 from outdial.settings import Settings, SettingsError, load_settings
 
@@ -82,12 +83,14 @@ def main() -> int:
     """Start, or say which setting is wrong."""
     try:
         settings = load_settings("media")
-    except SettingsError as error:
+        open_traces("media", settings.pod_id)
+    except (SettingsError, TracesError) as error:
         sys.stderr.write(f"{error}\n")
         return WRONG_USAGE
     set_up_logs(settings)
     _quieten()
     uvloop.run(serve(settings))
+    close_traces()
     return 0
 
 

@@ -8,7 +8,13 @@ from outdial_media.pod import Pod
 
 def make_app(pod: Pod) -> FastAPI:
     """The doors of a pod that is at work."""
-    app = FastAPI(title="Outdial media pod", docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(
+        title="Outdial media pod",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # our traces are our own
+    )
 
     @app.websocket("/pods/{pod_id}/ws/{template_id}/{token}")
     async def media(websocket: WebSocket, pod_id: str, token: str) -> None:

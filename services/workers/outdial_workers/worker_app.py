@@ -4,6 +4,7 @@ import sys
 
 from celery import signals
 from outdial.observability.logs import set_up_logs
+from outdial.observability.trace_setup import TracesError, check_traces, close_traces, open_traces
 from outdial.queueing.celery_app import make_celery
 from outdial.settings import Settings, SettingsError, load_settings
 
@@ -12,8 +13,9 @@ from outdial_workers import child_process, metrics_door
 
 def _settings() -> Settings:
     try:
+        check_traces()
         return load_settings("workers")
-    except SettingsError as error:
+    except (SettingsError, TracesError) as error:
         sys.exit(str(error))
 
 
@@ -33,11 +35,13 @@ def _set_up_logs(**_: object) -> None:
 
 
 def _open_child(**_: object) -> None:
+    open_traces("workers")  # here and not before the fork: no thread survives one
     child_process.open_child(settings)
 
 
 def _close_child(**_: object) -> None:
     child_process.close_child()
+    close_traces()
 
 
 def _open_door(**_: object) -> None:

@@ -4,16 +4,16 @@ Numbers that belong to people and secrets do not go into logs; ids of attempts a
 """
 
 import logging
-import re
 import sys
 from collections.abc import Mapping, MutableMapping
 from typing import Any, Protocol
 
 import structlog
 
+from outdial.observability import traces
+from outdial.observability.redaction import without_secrets
+
 SECRET_WORDS = ("token", "secret", "password", "authorization", "api_key", "signature")
-_PHONE = re.compile(r"(?:\+|%2B)\d{6,13}(?=\d{2}(?!\d))", re.IGNORECASE)
-_LOGIN = re.compile(r"(?<=://)[^/@\s]+@")
 
 QUIET = ("httpx", "httpcore", "websockets", "urllib3", "twilio.http_client", "kombu", "alembic")
 
@@ -34,6 +34,7 @@ def set_up_logs(settings: LogSettings) -> None:
     """Let structlog and the standard library's logging write the same lines. Once a process."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        add_trace,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
@@ -73,6 +74,17 @@ def _last_steps(log_format: str) -> list[structlog.typing.Processor]:
     ]
 
 
+def add_trace(
+    _logger: object, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Name the trace and the span in which the line was written, while traces are exported."""
+    context = traces.current_context()
+    if context is not None:
+        event["trace_id"] = f"{context.trace_id:032x}"
+        event["span_id"] = f"{context.span_id:016x}"
+    return event
+
+
 def redact(
     _logger: object, _method: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
@@ -86,7 +98,7 @@ def _clean(key: str, value: object) -> object:
     if any(word in key.lower() for word in SECRET_WORDS):
         return "***"
     if isinstance(value, str):
-        return _LOGIN.sub("***@", _PHONE.sub("***", value))
+        return without_secrets(value)
     if isinstance(value, Mapping):
         return {name: _clean(str(name), inner) for name, inner in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from outdial.observability.trace_setup import read_env_file
 from outdial.settings import Settings, variable_name
 
 # A pod's models and numpy would each start a thread a core, and fight over the cores.
@@ -48,6 +49,7 @@ def plain(settings: Settings) -> dict[str, str]:
 
 def base() -> dict[str, str]:
     """What every child has."""
+    read_env_file()  # whom traces go to
     return {**without_settings(os.environ), **_ONE_THREAD, "PYTHONUNBUFFERED": "1"}
 
 
