@@ -47,6 +47,9 @@ class CampaignDetailView(CampaignView):
     leads: Counts
     refusals: dict[str, int] = Field(description="Waiting leads by why they were not dialed.")
     live_calls: int
+    closed_until: datetime | None = Field(
+        description="outside_hours wherever a lead of it can be: none is looked at before then."
+    )
 
     @classmethod
     def with_progress(
@@ -56,6 +59,7 @@ class CampaignDetailView(CampaignView):
         counts: dict[tuple[str, str | None], int],
         refusals: dict[str, int],
         live_calls: int,
+        closed_until: datetime | None,
     ) -> "CampaignDetailView":
         """The row, with what is counted beside it."""
         states = dict.fromkeys(map(str, LeadState), 0)
@@ -66,7 +70,11 @@ class CampaignDetailView(CampaignView):
                 outcomes[outcome] = outcomes.get(outcome, 0) + count
         leads = Counts(total=sum(counts.values()), states=states, outcomes=outcomes)
         return cls(
-            **_common(campaign, template), leads=leads, refusals=refusals, live_calls=live_calls
+            **_common(campaign, template),
+            leads=leads,
+            refusals=refusals,
+            live_calls=live_calls,
+            closed_until=closed_until,
         )
 
 

@@ -4,7 +4,7 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from outdial.operations.why_not_called import why_not_called
+from outdial.operations.why_not_called import NOWHERE, Closed, why_not_called
 from outdial.storage.tables import (
     ApiKey,
     Attempt,
@@ -69,11 +69,15 @@ class LeadView(View):
 
     @classmethod
     def of(
-        cls, lead: Lead, contacts: list[Contact], campaign: Campaign | None = None
+        cls,
+        lead: Lead,
+        contacts: list[Contact],
+        campaign: Campaign | None = None,
+        closed: Closed = NOWHERE,
     ) -> "LeadView":
-        """A lead with its contacts; `why` takes its campaign into account where it is given."""
+        """A lead with its contacts; `why` takes into account what is given of its campaign."""
         view = cls.model_validate(lead)
-        view.why = why_not_called(lead, contacts, campaign)
+        view.why = why_not_called(lead, contacts, campaign, closed)
         view.contacts = [ContactView.model_validate(contact) for contact in contacts]
         return view
 

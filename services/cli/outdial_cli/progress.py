@@ -26,6 +26,10 @@ def describe(campaign: Json) -> list[str]:
     ]
     if campaign.get("paused_reason"):
         lines.append(f"  paused:    {campaign['paused_reason']}")
+    if campaign.get("closed_until"):
+        lines.append(
+            f"  closed:    outside the hours of all its leads until {campaign['closed_until']}"
+        )
     states = {_NAMES.get(state, state): count for state, count in leads["states"].items() if count}
     if states:
         lines.append("  leads:     " + _list(states))

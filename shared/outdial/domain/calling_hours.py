@@ -29,15 +29,19 @@ def allowed(hours: Hours, zones: Sequence[str], now: datetime) -> Verdict:
 
     A refusal names the next moment at which every zone is open.
     """
+    if may_ring(hours, zones, now):
+        return Allowed()
     if not zones:
-        unknown = is_limited(hours) or hours.require_timezone
-        return Refused(Reason.TIMEZONE_UNKNOWN, now + LOOK_AGAIN) if unknown else Allowed()
-    if not is_limited(hours):
-        return Allowed()
-    if _open_everywhere(hours, map(ZoneInfo, zones), now):
-        return Allowed()
+        return Refused(Reason.TIMEZONE_UNKNOWN, now + LOOK_AGAIN)
     opens = _next_opening(hours, tuple(zones), _minute(now))
     return Refused(Reason.OUTSIDE_HOURS, opens or now + LOOK_AGAIN)
+
+
+def may_ring(hours: Hours, zones: Sequence[str], now: datetime) -> bool:
+    """Whether a phone in all of `zones` (none: unknown) may ring at `now`."""
+    if not is_limited(hours):
+        return bool(zones) or not hours.require_timezone
+    return bool(zones) and _open_everywhere(hours, map(ZoneInfo, zones), now)
 
 
 def is_limited(hours: Hours) -> bool:
@@ -62,6 +66,21 @@ def window_at(hours: Hours, zones: Sequence[str], now: datetime) -> Window | Non
     is_open_now = _open_everywhere(hours, map(ZoneInfo, zones), now)
     opens = now if is_open_now else _next_opening(hours, tuple(zones), _minute(now))
     return Window(opens, _closing(hours, tuple(zones), _minute(opens))) if opens else None
+
+
+def opening_within(
+    hours: Hours, zones: Sequence[str], now: datetime, minutes: float
+) -> Window | None:
+    """The window that is open at `now`, if it opened in the `minutes` before; else None."""
+    if not is_limited(hours) or not may_ring(hours, zones, now):
+        return None
+    at, opened = now - timedelta(minutes=minutes), None
+    while (window := window_at(hours, zones, at)) is not None and window.opens_at <= now:
+        opened = window if window.opens_at > at else None
+        if window.closes_at is None or window.closes_at > now:
+            return opened
+        at = window.closes_at
+    return None
 
 
 def spread_over(window: Window, key: bytes, minutes: float) -> datetime:

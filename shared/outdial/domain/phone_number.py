@@ -160,6 +160,24 @@ def zones_of(phone: str, own_zone: str | None = None) -> tuple[str, ...]:
     return _known(phone_zones.time_zones_for_number(phonenumbers.parse(phone)))
 
 
+def zones_within(phone: str, own_zone: str | None = None) -> tuple[tuple[str, ...], ...]:
+    """Sets of zones, one of which is within `zones_of` the number (if that knows any).
+
+    So where the hours of none of them are open, the number must not be called. It looks at no more
+    than the first digits, and costs an import next to nothing.
+    """
+    return ((own_zone,),) if own_zone is not None else _zones_within(phone[:5])
+
+
+@lru_cache(maxsize=20_000)
+def _zones_within(start: str) -> tuple[tuple[str, ...], ...]:
+    if start.startswith(_NANP):
+        return (_known(_area_zones(start[1:]) or TIMEZONE_DATA["1"]),)
+    digits = start[1:]
+    country = next((digits[:end] for end in (1, 2, 3) if digits[:end] in _COUNTRIES), digits)
+    return tuple((zone,) for zone in _known(_area_zones(country))) or ((),)
+
+
 @lru_cache(maxsize=100_000)
 def _north_american_zones(exchange: str) -> tuple[str, ...]:
     """The data knows no more of a number than its exchange (`+1423555`)."""
@@ -174,7 +192,7 @@ def _known(zones: Iterable[str]) -> tuple[str, ...]:
 
 @cache
 def _area_zones(prefix: str) -> frozenset[str]:
-    """Every zone of an area code (`1423`), over all of its exchanges."""
+    """Every zone of an area code (`1423`) or a country, over all of its exchanges."""
     return frozenset(
         zone for known, zones in TIMEZONE_DATA.items() if known.startswith(prefix) for zone in zones
     )

@@ -2,10 +2,19 @@
 
 import uuid
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from outdial.domain.errors import NotFound
 from outdial.operations.runtime import Runtime
-from outdial.storage import attempts, call_events, leads, recordings, templates, transcripts
+from outdial.storage import (
+    attempts,
+    call_events,
+    campaign_zones,
+    leads,
+    recordings,
+    templates,
+    transcripts,
+)
 from outdial.storage.tables import (
     Attempt,
     CallEvent,
@@ -35,6 +44,7 @@ class CallDetail:
     turns: list[TranscriptTurn] = field(default_factory=list)
     tools: list[ToolCall] = field(default_factory=list)
     recordings: list[Recording] = field(default_factory=list)
+    closed: dict[campaign_zones.Key, datetime] = field(default_factory=dict)  # of a waiting lead
 
 
 async def call_detail(runtime: Runtime, call_id: uuid.UUID) -> CallDetail:
@@ -64,6 +74,8 @@ async def call_detail(runtime: Runtime, call_id: uuid.UUID) -> CallDetail:
             attempt,
             [one.id for one in tries],
         )
+        if lead is not None:
+            detail.closed.update(await campaign_zones.closed_places(session, lead.campaign_id))
         if attempt is None:
             return detail
         detail.events.extend(await call_events.of_attempt(session, attempt.id))

@@ -26,10 +26,10 @@ class CallingRules:
 
 
 def rules_of(
-    settings: Settings, own_hours: dict[str, Any] | None, template: CallTemplate
+    settings: Settings, own: dict[str, Any] | None, template: CallTemplate
 ) -> CallingRules:
     """The campaign's own hours if it set some, else its template's; of all limits the strictest."""
-    hours = template.hours if own_hours is None else _read(json.dumps(own_hours))
+    hours = template.hours if own is None else own_hours(own)
     ours = Limits(
         settings.max_attempts_per_day or None,
         settings.max_attempts_per_week or None,
@@ -37,6 +37,11 @@ def rules_of(
     )
     limits = strictest([ours, template.limits, *limits_of(hours.jurisdictions)])
     return CallingRules(hours, limits)
+
+
+def own_hours(hours: dict[str, Any]) -> Hours:
+    """The hours that a campaign set for itself: they stand in the place of its templates'."""
+    return _read(json.dumps(hours))
 
 
 def caller_rules_of(settings: Settings) -> CallerRules:

@@ -3,11 +3,13 @@
 The claim asks them, and asks them again for each attempt at the last moment before the POST.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from outdial.domain import calling_hours, dial_gates
-from outdial.domain.dial_gates import Reason, Refused, Verdict
+from outdial.domain.call_template import Hours
+from outdial.domain.dial_gates import Allowed, Reason, Refused, Verdict
 from outdial.domain.lead_state import ScheduledBy
 from outdial.domain.limits import LiveCalls, NumberPast, within_live_limits, within_number_limits
 from outdial.domain.phone_number import zones_of
@@ -58,15 +60,30 @@ def check_gates(
 def within_hours(candidate: Candidate, now: datetime) -> Verdict:
     """The hours of every zone in which the phone may ring are open.
 
-    Who waits for an opening comes up some minutes after it, each lead at a moment of its own.
+    Who waits for an opening comes up some minutes after it, each lead at a moment of its own: told
+    while it is closed, or at the opening, if nobody looked at the lead before.
     """
     hours = candidate.rules.hours
     zones = zones_of(candidate.contact.phone, candidate.contact.timezone)
     verdict = calling_hours.allowed(hours, zones, now)
-    if not isinstance(verdict, Refused) or verdict.reason is not Reason.OUTSIDE_HOURS:
+    if not isinstance(verdict, Refused):
+        window = _waited_for(candidate.lead, hours, zones, now)
+    elif verdict.reason is Reason.OUTSIDE_HOURS:
+        window = calling_hours.window_at(hours, zones, verdict.not_before)
+    else:
         return verdict
-    window = calling_hours.window_at(hours, zones, verdict.not_before)
     if window is None:
         return verdict
     at = calling_hours.spread_over(window, candidate.lead.id.bytes, hours.spread_minutes)
-    return Refused(verdict.reason, at)
+    return Refused(Reason.OUTSIDE_HOURS, at) if at > now else Allowed()
+
+
+def _waited_for(
+    lead: Lead, hours: Hours, zones: Sequence[str], now: datetime
+) -> calling_hours.Window | None:
+    """The window that has just opened, if the lead was due before it."""
+    due = lead.next_attempt_at
+    if due is None or hours.spread_minutes <= 0:
+        return None
+    window = calling_hours.opening_within(hours, zones, now, hours.spread_minutes)
+    return window if window is not None and due < window.opens_at else None

@@ -16,6 +16,7 @@ from outdial.domain.fair_shares import Wish, fair_shares
 from outdial.observability.metrics import CLAIMED, DISPATCH_SECONDS, REFUSED
 from outdial.operations.caller_number import CallerPool
 from outdial.operations.claim_round import Claim, ClaimRound
+from outdial.operations.closed_campaigns import close_for_the_night
 from outdial.operations.pace import attempts_ahead, chunk_size, lookups_ahead
 from outdial.operations.rebuild_reservations import rebuild_reservations
 from outdial.operations.runtime import Runtime
@@ -90,6 +91,7 @@ async def _claim(
     callers = await CallerPool.read(session, runtime.settings)
     claim_round = ClaimRound(runtime, session, await database_now(session), live, callers)
     waiting = await campaigns.with_due_leads(session) if room > 0 else []
+    waiting = await close_for_the_night(session, waiting, claim_round.now)
     random.shuffle(waiting)  # where all have as many calls, nobody is always first
     for _ in range(MOST_ROUNDS):
         if room <= 0 or not waiting:

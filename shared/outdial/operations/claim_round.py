@@ -22,6 +22,7 @@ from outdial.operations.runtime import Runtime
 from outdial.routing.slot_reservation import NoRoom, Slot, reserve
 from outdial.storage import attempts, leads, number_history, suppressions, templates
 from outdial.storage.ids import new_id
+from outdial.storage.leads import Refusal
 from outdial.storage.tables import Campaign, Contact, Lead
 
 LOOK_AT_LEAST = 50
@@ -71,7 +72,7 @@ class ClaimRound:
     ) -> None:
         self._runtime = runtime
         self._session = session
-        self._now = now
+        self.now = now
         self.live = dict(live)
         self._callers = callers
         self.refused: Counter[str] = Counter()
@@ -80,6 +81,7 @@ class ClaimRound:
         self.leftover: list[uuid.UUID] = []  # reserved, and then not written
         self._phones: set[str] = set()
         self._branches: set[str] = set()
+        self._refusals: list[Refusal] = []  # of the leads in hand: written together
 
     def room_in(self, campaign: Campaign) -> int:
         """How many more calls the campaign may have."""
@@ -91,18 +93,23 @@ class ClaimRound:
         due = await leads.lock_due(self._session, campaign.id, want)
         batch = await self._read(campaign, due)
         claims: list[Claim] = []
+        exhausted = False
         for lead in batch.leads:
             if len(claims) == share or self.out_of_slots:
-                return claims, False
+                break
             claim = await self._consider(campaign, lead, batch)
             if claim is not None:
                 claims.append(claim)
-        return claims, len(batch.leads) < want
+        else:
+            exhausted = len(batch.leads) < want
+        await self._write_refusals()
+        return claims, exhausted
 
     async def lost_race(self, claim: Claim) -> None:
         """Its number, lead or branch got a live call after we looked."""
         self.leftover.append(claim.attempt_id)
-        await self._refuse(claim.lead_id, Reason.NUMBER_BUSY, self._now + SOON)
+        self._refuse(claim.lead_id, Reason.NUMBER_BUSY, self.now + SOON)
+        await self._write_refusals()
 
     async def _read(self, campaign: Campaign, due: list[Lead]) -> _Batch:
         contacts = await leads.contacts_of(self._session, [lead.id for lead in due])
@@ -132,7 +139,7 @@ class ClaimRound:
         spans = [span for one in rules if (span := looks_back(one.limits)) is not None]
         if not spans:
             return {}
-        return await number_history.pasts_of(self._session, phones, max(spans), self._now)
+        return await number_history.pasts_of(self._session, phones, max(spans), self.now)
 
     async def _consider(self, campaign: Campaign, lead: Lead, batch: _Batch) -> Claim | None:
         contacts = batch.contacts.get(lead.id, [])
@@ -145,19 +152,20 @@ class ClaimRound:
             suppressed=contact.phone in batch.suppressed,
             past=batch.pasts.get(contact.phone),
             live=self._limits(campaign),
-            now=self._now,
+            now=self.now,
         )
         if isinstance(verdict, Refused):
             await self._turn_away(lead, len(contacts), verdict)
             return None
         if self._is_busy(lead, contact, batch):
-            await self._refuse(lead.id, Reason.NUMBER_BUSY, self._now + SOON)
+            self._refuse(lead.id, Reason.NUMBER_BUSY, self.now + SOON)
             return None
         return await self._take(campaign, lead, contact, batch.wanted[lead.template_id])
 
     async def _turn_away(self, lead: Lead, contacts: int, verdict: Refused) -> None:
         """Some refusals end a lead or a contact; the others are asked again later."""
         if verdict.reason is Reason.EXPIRED:
+            self.refused[Reason.EXPIRED] += 1
             await self._finish(lead, Outcome.EXPIRED)
         elif verdict.reason is Reason.SUPPRESSED:
             await self._pass_over(lead, contacts)
@@ -165,13 +173,13 @@ class ClaimRound:
             again = verdict.not_before
             if lead.expires_at is not None:
                 again = min(again, lead.expires_at)
-            await self._refuse(lead.id, verdict.reason, again)
+            self._refuse(lead.id, verdict.reason, again)
 
     async def _pass_over(self, lead: Lead, contacts: int) -> None:
         """A suppressed number: the lead's next contact, or the end of the lead."""
         self.refused[Reason.SUPPRESSED] += 1
         view = LeadView(contacts, lead.expires_at)
-        decision = pass_over(view, lead.contact_position, Outcome.SUPPRESSED, self._now)
+        decision = pass_over(view, lead.contact_position, Outcome.SUPPRESSED, self.now)
         if isinstance(decision, NextContact):
             state = LeadState(lead.state)
             await leads.schedule(self._session, lead.id, decision.contact, decision.at, state=state)
@@ -185,9 +193,9 @@ class ClaimRound:
     async def _take(
         self, campaign: Campaign, lead: Lead, contact: Contact, wanted: Pods
     ) -> Claim | None:
-        caller = self._callers.choose(contact.phone, campaign, lead, self._now)
+        caller = self._callers.choose(contact.phone, campaign, lead, self.now)
         if isinstance(caller, Refused):
-            await self._refuse(lead.id, caller.reason, caller.not_before)
+            self._refuse(lead.id, caller.reason, caller.not_before)
             return None
         attempt_id = new_id()
         lease = self._runtime.settings.claim_lease_seconds
@@ -196,13 +204,13 @@ class ClaimRound:
             slot = await reserve(self._runtime.redis, attempt_id, lease, wanted=wanted)
             if isinstance(slot, NoRoom) and not wanted.spill:
                 # Only its own pods are full: that keeps nobody else waiting.
-                await self._refuse(lead.id, Reason.NO_MEDIA_SLOT, self._now + FEW_PODS)
+                self._refuse(lead.id, Reason.NO_MEDIA_SLOT, self.now + FEW_PODS)
                 return None
             if not isinstance(slot, Slot):
                 self.out_of_slots = True  # the lead stays at the head of the queue
                 return None
             pod = {"pod": slot.pod_id, "boot_id": slot.boot_id}
-        self._callers.take(caller, self._now)
+        self._callers.take(caller, self.now)
         self._phones.add(contact.phone)
         self._branches |= {lead.branch_key} if lead.branch_key is not None else set()
         self.live[campaign.id] = self.live.get(campaign.id, 0) + 1
@@ -215,8 +223,8 @@ class ClaimRound:
             "branch_key": lead.branch_key,
             "phone": contact.phone,
             "caller_number": caller,
-            "hinted_at": self._now,
-            "claim_expires_at": self._now + timedelta(seconds=lease),
+            "hinted_at": self.now,
+            "claim_expires_at": self.now + timedelta(seconds=lease),
         }
         return Claim(lead.id, row | pod)
 
@@ -228,9 +236,13 @@ class ClaimRound:
             max_in_campaign=campaign.max_live_calls,
         )
 
-    async def _refuse(self, lead_id: uuid.UUID, reason: Reason, again: datetime) -> None:
+    def _refuse(self, lead_id: uuid.UUID, reason: Reason, again: datetime) -> None:
         self.refused[reason] += 1
-        await leads.refuse(self._session, lead_id, reason, again)
+        self._refusals.append(Refusal(lead_id, reason, again))
+
+    async def _write_refusals(self) -> None:
+        await leads.refuse_all(self._session, self._refusals)
+        self._refusals.clear()
 
     async def _finish(self, lead: Lead, outcome: Outcome) -> None:
         self.finished += 1

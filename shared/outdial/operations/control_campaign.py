@@ -15,7 +15,7 @@ from outdial.operations.enqueue_call import SYSTEM_PREFIX
 from outdial.operations.request_ids import RequestIds
 from outdial.operations.runtime import Runtime
 from outdial.operations.stop_attempts import Stopped, act_on, stop_attempts
-from outdial.storage import attempts, campaigns, leads, numbers, templates
+from outdial.storage import attempts, campaign_zones, campaigns, leads, numbers, templates
 from outdial.storage.tables import Campaign
 
 Lever = Literal["start", "pause", "resume"]
@@ -181,6 +181,8 @@ async def change_campaign(
                 raise Conflict(f"There is a campaign {name} already.")
         for column, value in changes.items():
             setattr(campaign, column, value)
+        if "hours" in changes:
+            await campaign_zones.forget_openings(session, campaign_id)
     return await find_campaign(runtime, str(campaign_id))
 
 

@@ -40,7 +40,8 @@ async def decide_lead(
     attempt.lead_version = lead.version + 1
     await _write(session, lead, decision, tried, facts)
     if not attempt.spent and not isinstance(decision, Finish):
-        await leads.refuse(session, lead.id, _why_unspent(attempt, facts), decision.at)
+        why = leads.Refusal(lead.id, _why_unspent(attempt, facts), decision.at)
+        await leads.refuse_all(session, [why])
     await session.refresh(lead)
     return lead.next_attempt_at
 

@@ -1,18 +1,33 @@
 """Why a lead is not called just now, in a sentence: the answer to an operator's first question."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 
+from outdial.domain.dial_gates import Reason
 from outdial.domain.lead_state import LeadState, ScheduledBy
-from outdial.domain.phone_number import zones_of
+from outdial.domain.phone_number import zones_of, zones_within
 from outdial.domain.refusal_words import clock, in_words
+from outdial.storage.campaign_zones import Key
 from outdial.storage.tables import Campaign, Contact, Lead
+
+Closed = Mapping[Key, datetime]
+"""Until when the hours are closed, by template and zones (`campaign_zones.closed_places`)."""
+
+NOWHERE: Closed = MappingProxyType({})
 
 
 def why_not_called(
-    lead: Lead, contacts: Sequence[Contact], campaign: Campaign | None, now: datetime | None = None
+    lead: Lead,
+    contacts: Sequence[Contact],
+    campaign: Campaign | None,
+    closed: Closed = NOWHERE,
+    now: datetime | None = None,
 ) -> str:
-    """One sentence, whatever state the lead is in."""
+    """One sentence, whatever state the lead is in.
+
+    `closed` is until when the places of its campaign are closed: then no claim looks at the lead.
+    """
     now = now or datetime.now(UTC)
     if lead.state == LeadState.FINISHED:
         return f"It is finished: {lead.outcome}."
@@ -23,15 +38,32 @@ def why_not_called(
     if campaign is not None and campaign.status != "running":
         why = f" ({campaign.paused_reason})" if campaign.paused_reason else ""
         return f"Not called: its campaign is {campaign.status}{why}."
-    due = lead.next_attempt_at or now
+    due, reason = lead.next_attempt_at or now, lead.refusal
+    if due <= now and (later := _opens_at(lead, contacts, closed)) is not None:
+        due, reason = later
     when = (
         "It is looked at again now." if due <= now else f"Again at {_clock(due, lead, contacts)}."
     )
-    if lead.refusal is not None:
-        return f"Not called: {in_words(lead.refusal)}. {when}"
+    if reason is not None:
+        return f"Not called: {in_words(reason)}. {when}"
     if due <= now:
         return "It is due, and waits for its turn."
     return f"{_waits_for(lead)} until {_clock(due, lead, contacts)}."
+
+
+def _opens_at(
+    lead: Lead, contacts: Sequence[Contact], closed: Closed
+) -> tuple[datetime, Reason] | None:
+    """When the hours open where the lead is, if a claim found them closed."""
+    contact = _next(lead, contacts)
+    if contact is None:
+        return None
+    places = zones_within(contact.phone, contact.timezone)
+    opens = [closed.get((lead.template_id, zones)) for zones in places]
+    known = [at for at in opens if at is not None]
+    if len(known) < len(opens):  # open somewhere: a claim comes by
+        return None
+    return min(known), Reason.OUTSIDE_HOURS if any(places) else Reason.TIMEZONE_UNKNOWN
 
 
 def _waits_for(lead: Lead) -> str:
@@ -42,6 +74,10 @@ def _waits_for(lead: Lead) -> str:
 
 def _clock(at: datetime, lead: Lead, contacts: Sequence[Contact]) -> str:
     """On the person's own wall, where it is known which."""
-    contact = next((one for one in contacts if one.position == lead.contact_position), None)
+    contact = _next(lead, contacts)
     zones = zones_of(contact.phone, contact.timezone) if contact else ()
     return clock(at, zones[0] if len(zones) == 1 else "UTC", datetime.now(UTC))
+
+
+def _next(lead: Lead, contacts: Sequence[Contact]) -> Contact | None:
+    return next((one for one in contacts if one.position == lead.contact_position), None)

@@ -7,6 +7,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from outdial.storage.campaign_zones import is_closed
 from outdial.storage.leads import IS_DUE
 from outdial.storage.tables import Campaign, Lead
 
@@ -48,7 +49,7 @@ async def change_status(
 
 
 async def with_due_leads(session: AsyncSession) -> list[Campaign]:
-    """Running campaigns in which a lead's time has come."""
+    """Running campaigns in which a lead's time has come, and which are not closed for the night."""
     # The earliest, and not whether one exists: for that the planner would rather read the table
     # from its beginning, past every lead that is finished or waits for tomorrow.
     earliest = (
@@ -59,7 +60,7 @@ async def with_due_leads(session: AsyncSession) -> list[Campaign]:
     return list(
         await session.scalars(
             select(Campaign)
-            .where(Campaign.status == "running", earliest <= func.now())
+            .where(Campaign.status == "running", ~is_closed(), earliest <= func.now())
             .order_by(Campaign.id)
         )
     )
@@ -88,6 +89,7 @@ async def add(session: AsyncSession, campaign: Campaign) -> bool:
             hours=campaign.hours,
             max_live_calls=campaign.max_live_calls,
             started_at=campaign.started_at,
+            zones_known=True,  # it has no lead yet
         )
         .on_conflict_do_nothing()
         .returning(Campaign.id)

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 from psycopg import AsyncConnection
@@ -13,6 +15,8 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from outdial.domain.lead_state import DUE_STATES, LeadState, ScheduledBy
+from outdial.domain.phone_number import zones_within
+from outdial.storage import campaign_zones
 from outdial.storage.copy_text import copy_line
 from outdial.storage.ids import new_id
 from outdial.storage.tables import Contact, Json, Lead
@@ -51,6 +55,8 @@ class LeadLines:
 
     lead: str
     contacts: str
+    of: tuple[uuid.UUID, uuid.UUID]  # campaign and template
+    zones: tuple[tuple[str, ...], ...]  # where its contacts can be (`zones_within`)
 
 
 def lines_of(lead: NewLead, now: datetime) -> LeadLines:
@@ -72,7 +78,8 @@ def lines_of(lead: NewLead, now: datetime) -> LeadLines:
         copy_line(new_id().hex, lead_id, str(position), each.phone, each.name, each.timezone)
         for position, each in enumerate(lead.contacts)
     ]
-    return LeadLines(row, "".join(contacts))
+    zones = tuple([each for one in lead.contacts for each in zones_within(one.phone, one.timezone)])
+    return LeadLines(row, "".join(contacts), (lead.campaign_id, lead.template_id), zones)
 
 
 @lru_cache(maxsize=100)
@@ -87,7 +94,7 @@ async def insert(session: AsyncSession, leads: Sequence[NewLead], now: datetime)
 
 
 async def insert_lines(session: AsyncSession, leads: Sequence[LeadLines]) -> None:
-    """Write new leads by COPY: some microseconds each.
+    """Write new leads by COPY, some microseconds each, and where they can be.
 
     Raises:
         psycopg.Error: one of them does not hold; none is written, and the transaction is lost.
@@ -103,6 +110,15 @@ async def insert_lines(session: AsyncSession, leads: Sequence[LeadLines]) -> Non
             "COPY contacts (id, lead_id, position, phone, name, timezone) FROM STDIN"
         ) as copy:
             await copy.write("".join([lead.contacts for lead in leads]))
+    await campaign_zones.add(
+        session,
+        {
+            (*of, each)
+            for of, some in groupby(leads, key=attrgetter("of"))
+            for zones in {lead.zones for lead in some}
+            for each in zones
+        },
+    )
 
 
 async def _psycopg(session: AsyncSession) -> AsyncConnection[Any]:
@@ -200,15 +216,33 @@ async def activate_all(
     return set(await session.scalars(_ACTIVATE, pairs))
 
 
-async def refuse(
-    session: AsyncSession, lead_id: uuid.UUID, reason: str, next_attempt_at: datetime
-) -> None:
-    """Write why a lead was not dialed now, and when to look again. Its state stays."""
-    await session.execute(
-        update(Lead)
-        .where(Lead.id == lead_id, Lead.state.in_(sorted(DUE_STATES)))
-        .values(refusal=reason, refused_at=func.now(), next_attempt_at=next_attempt_at)
-    )
+@dataclass(frozen=True)
+class Refusal:
+    """Why a lead was not dialed now, and when to look again."""
+
+    lead_id: uuid.UUID
+    reason: str
+    next_attempt_at: datetime
+
+
+_REFUSE = text(
+    "UPDATE leads SET refusal = refused.reason, refused_at = now(), "
+    "next_attempt_at = refused.again "
+    "FROM unnest(CAST(:leads AS uuid[]), CAST(:reasons AS text[]), CAST(:again AS timestamptz[])) "
+    "AS refused (lead_id, reason, again) "
+    "WHERE leads.id = refused.lead_id AND leads.state IN ('backlog', 'retry')"
+)
+
+
+async def refuse_all(session: AsyncSession, refusals: Sequence[Refusal]) -> None:
+    """Write refusals, all at once. The leads' states stay."""
+    if refusals:
+        columns = {
+            "leads": [refusal.lead_id for refusal in refusals],
+            "reasons": [str(refusal.reason) for refusal in refusals],
+            "again": [refusal.next_attempt_at for refusal in refusals],
+        }
+        await session.execute(_REFUSE, columns)
 
 
 async def schedule(

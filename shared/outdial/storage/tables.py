@@ -83,6 +83,19 @@ class Campaign(Base):
     started_at: Mapped[datetime | None]
     canceled_at: Mapped[datetime | None]
     paused_reason: Mapped[str | None]  # None: an operator paused it, or it is not paused
+    # Whether every lead since the first is in campaign_zones; false for those of older versions.
+    zones_known: Mapped[bool] = mapped_column(server_default=sql("false"))
+
+
+class CampaignZones(Base):
+    """Zones in all of which some leads of a campaign may be at once (none: unknown)."""
+
+    __tablename__ = "campaign_zones"
+
+    campaign_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("campaigns.id"), primary_key=True)
+    template_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("templates.id"), primary_key=True)
+    zones: Mapped[tuple[str, ...]] = mapped_column(ARRAY(Text, as_tuple=True), primary_key=True)
+    opens_at: Mapped[datetime | None]  # closed until then; None, or past: a claim finds out
 
 
 class Lead(Base):

@@ -99,7 +99,7 @@ async def test_a_refusal_moves_a_lead_behind_the_others(world: World) -> None:
     first, second = await world.insert(world.lead(), world.lead())
     later = datetime.now(UTC) + DAY
     async with world.sessions.begin() as session:
-        await leads.refuse(session, first, "outside_hours", later)
+        await leads.refuse_all(session, [leads.Refusal(first, "outside_hours", later)])
         due = await leads.lock_due(session, world.campaign_id, 9)
         refused = await leads.lock(session, first)
     assert [lead.id for lead in due] == [second]

@@ -148,7 +148,7 @@ def _shown(asked: uuid.UUID, detail: CallDetail) -> CallDetailView:
         attempt_ids=detail.attempt_ids,
         facts=facts,
         result=facts.get("result") or (lead.result if lead else None),
-        lead=LeadView.of(lead, detail.contacts) if lead else None,
+        lead=LeadView.of(lead, detail.contacts, closed=detail.closed) if lead else None,
         events=[EventView.model_validate(event) for event in detail.events],
         transcript=[TurnView.model_validate(turn) for turn in detail.turns],
         tools=tools_of(detail.tools),

@@ -11,7 +11,7 @@ from outdial.operations.control_campaign import Lever, LiveCalls
 from outdial.operations.export_results import export_results
 from outdial.operations.request_ids import RequestIds
 from outdial.operations.runtime import Runtime
-from outdial.storage import attempts, campaigns, leads, templates
+from outdial.storage import attempts, campaign_zones, campaigns, leads, templates
 from outdial.storage.tables import Campaign
 
 from outdial_api import pages, problems
@@ -149,6 +149,7 @@ async def _detail(runtime: Runtime, campaign: Campaign) -> CampaignDetailView:
         counts = await leads.count_by_state(session, campaign.id)
         refusals = await leads.count_refusals(session, campaign.id)
         live = len(await attempts.live(session, campaign_id=campaign.id))
+        closed = await campaign_zones.closed_until(session, campaign.id)
     if template is None:
         raise NotFound(f"The template of campaign {campaign.name} is gone.")
-    return CampaignDetailView.with_progress(campaign, template, counts, refusals, live)
+    return CampaignDetailView.with_progress(campaign, template, counts, refusals, live, closed)

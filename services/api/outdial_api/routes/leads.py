@@ -10,7 +10,7 @@ from outdial.domain.lead_state import LeadState
 from outdial.operations import change_lead
 from outdial.operations.check_text import unstorable_in
 from outdial.operations.runtime import Runtime
-from outdial.storage import campaigns, leads
+from outdial.storage import campaign_zones, campaigns, leads
 from outdial.storage.tables import Lead
 
 from outdial_api import pages, problems
@@ -39,11 +39,12 @@ async def list_leads(
             session, found.id, after=pages.id_of(cursor), limit=limit + 1, state=state
         )
         contacts = await leads.contacts_of(session, [row.id for row in rows])
+        closed = await campaign_zones.closed_places(session, found.id)
     return pages.page_of(
         rows,
         limit,
         lambda row: row.id,
-        lambda row: LeadView.of(row, contacts.get(row.id, []), found),
+        lambda row: LeadView.of(row, contacts.get(row.id, []), found, closed),
     )
 
 
@@ -97,4 +98,5 @@ async def _shown(runtime: Runtime, lead: Lead) -> LeadView:
     async with runtime.sessions() as session:
         contacts = await leads.contacts_of(session, [lead.id])
         campaign = await campaigns.get(session, lead.campaign_id)
-    return LeadView.of(lead, contacts.get(lead.id, []), campaign)
+        closed = await campaign_zones.closed_places(session, lead.campaign_id)
+    return LeadView.of(lead, contacts.get(lead.id, []), campaign, closed)
