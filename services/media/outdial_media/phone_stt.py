@@ -20,6 +20,7 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.deepgram.stt import DeepgramSTTService
 
+from outdial_media.sound_taker import TakesSound
 from outdial_media.turn_taking import AllHeardFrame
 from outdial_media.unheard_audio import BYTES_A_SECOND, UnheardAudio
 
@@ -44,10 +45,14 @@ _LAG_SECONDS = 0.3
 _CLOSE_SECONDS = 1.0
 _PREROLL_SECONDS = 1.0  # voice activity is noticed late
 _PIECE = BYTES_A_SECOND // 2
+_SEND_SPEECH_BYTES = BYTES_A_SECOND * 40 // 1000
+_SEND_QUIET_BYTES = BYTES_A_SECOND * 120 // 1000
+"""How much is sent at once: each message costs the same. Nobody waits for the words of silence, and
+what was kept back is sent as soon as somebody speaks."""
 _NEVER_AGAIN = frozenset({400, 401, 402, 403, 404})
 
 
-class PhoneSTT(DeepgramSTTService):
+class PhoneSTT(TakesSound, DeepgramSTTService):
     """Deepgram's recogniser.
 
     Adds to pipecat 1.14: a shared client, what was heard as it came, `flush`, and that a connection
@@ -56,12 +61,14 @@ class PhoneSTT(DeepgramSTTService):
 
     def __init__(self, client: AsyncDeepgramClient, **kwargs: Any) -> None:
         with _client_in_place(client):
-            super().__init__(**kwargs)
+            super().__init__(audio_passthrough=False, **kwargs)  # others are told by themselves
         self._connection: Any = None
         self._connection_task: Any = None
         self._unanswered = 0
         self._all_answered = asyncio.Event()
         self._unheard = UnheardAudio()
+        self._unsent = bytearray()
+        self._sending = asyncio.Lock()  # the line's reader sends, and who asks for transcripts
         self._fed: Any = None  # the connection that was given all of it
         self._person_speaks = False
         self._transcript_owed = False
@@ -83,6 +90,7 @@ class PhoneSTT(DeepgramSTTService):
             return
         with suppress(Exception):  # a socket that just broke has nothing more to tell
             async with asyncio.timeout(seconds):
+                await self._send()
                 self.request_finalize()
                 await connection.send_finalize(ListenV1Finalize(type="Finalize"))
                 await self._all_answered.wait()
@@ -107,23 +115,38 @@ class PhoneSTT(DeepgramSTTService):
         await super().push_frame(frame, direction)
 
     async def run_stt(self, audio: bytes) -> AsyncGenerator[Frame | None, None]:
-        """Send sound; to a connection that is new, all that has no transcript yet."""
-        self._unheard.sent(audio)
-        if not (self._person_speaks or self._transcript_owed):
-            self._unheard.keep_last(_PREROLL_SECONDS)
-        connection: Any = self._connection
-        if connection is not None:
-            try:
-                await self._feed(connection, audio)
-            except Exception:  # noqa: BLE001 - it broke: the handler notices, and connects anew
-                self._connection = None
+        """Upstream's way of handing sound over."""
+        await self.take_sound(audio)
         yield None
+
+    async def take_sound(self, pcm: bytes) -> None:
+        """Send sound, a few frames at a time."""
+        self._unsent += pcm
+        enough = _SEND_SPEECH_BYTES if self._person_speaks else _SEND_QUIET_BYTES
+        if len(self._unsent) >= enough or self._connection is not self._fed:
+            await self._send()
+
+    async def _send(self) -> None:
+        """Send what waits; to a connection that is new, all that has no transcript yet."""
+        async with self._sending:
+            audio = bytes(self._unsent)
+            self._unsent.clear()
+            self._unheard.sent(audio)
+            if not (self._person_speaks or self._transcript_owed):
+                self._unheard.keep_last(_PREROLL_SECONDS)
+            connection: Any = self._connection
+            if connection is not None:
+                try:
+                    await self._feed(connection, audio)
+                except Exception:  # noqa: BLE001 - it broke: the handler connects anew
+                    self._connection = None
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Notice when there is something to transcribe."""
         if isinstance(frame, VADUserStartedSpeakingFrame):
             self._person_speaks, self._heard_of_this = True, False
         elif isinstance(frame, VADUserStoppedSpeakingFrame):
+            await self._send()  # Finalize asks for what was sent
             self._person_speaks, self._transcript_owed = False, True
             self._wait_for_answer(ANSWER_SECONDS, again=True)
         try:
@@ -140,7 +163,8 @@ class PhoneSTT(DeepgramSTTService):
 
     async def _feed(self, connection: Any, audio: bytes) -> None:
         if connection is self._fed:
-            await connection.send_media(audio)
+            if audio:  # nothing at all would mean that the stream is over
+                await connection.send_media(audio)
             return
         self._fed = connection
         self._unanswered = 0  # what the lost one was asked is never answered

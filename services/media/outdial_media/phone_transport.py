@@ -7,7 +7,7 @@ through a queue for every 20 ms of sound. These two are built before the phone r
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from pipecat.frames.frames import (
@@ -15,7 +15,6 @@ from pipecat.frames.frames import (
     ControlFrame,
     EndFrame,
     Frame,
-    InputAudioRawFrame,
     InterruptionFrame,
     LLMAssistantPushAggregationFrame,
     LLMFullResponseEndFrame,
@@ -63,19 +62,14 @@ class FillerFrame(ControlFrame):
     pcm: bytes = b""
 
 
-FRAME_BYTES = 2 * SAMPLE_RATE * 40 // 1000
-"""Sound goes through the pipeline in pieces of 40 ms, two of the carrier's. What a frame costs in
-queues and tasks does not depend on its length; voice activity looks at 32 ms anyway."""
-
-
 class PhoneInput(BaseInputTransport):
-    """What the person says enters the pipeline here."""
+    """What the person says comes in here, and is handed to `listeners`, 20 ms at a time."""
 
     def __init__(self, line: TelephoneLine) -> None:
         super().__init__(PARAMS)
         self._line = line
         self._open = False
-        self._heard = b""
+        self.listeners: Sequence[Callable[[bytes], Awaitable[None]]] = ()
         self.tap: Callable[[bytes], None] | None = None
         """Sees every sound before the pipeline does."""
 
@@ -100,10 +94,8 @@ class PhoneInput(BaseInputTransport):
             return
         if self.tap is not None:
             self.tap(pcm)
-        self._heard += pcm
-        if len(self._heard) >= FRAME_BYTES:
-            heard, self._heard = self._heard, b""
-            await self.push_frame(InputAudioRawFrame(heard, SAMPLE_RATE, 1))
+        for hear in self.listeners:
+            await hear(pcm)
 
 
 class PhoneOutput(BaseOutputTransport):

@@ -7,22 +7,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from outdial.domain.call_template import CallTemplate
-from pipecat.frames.frames import Frame, FunctionCallResultProperties, InputAudioRawFrame
+from pipecat.frames.frames import FunctionCallResultProperties
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.aggregators.llm_response_universal import (
     LLMAssistantAggregator,
-    LLMUserAggregator,
     LLMUserAggregatorParams,
 )
-from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.llm_service import FunctionCallParams
 from pipecat.turns.empty_user_turn import EmptyUserTurnConfig
-from pipecat.turns.user_mute import BaseUserMuteStrategy
 from pipecat.turns.user_start import TranscriptionUserTurnStartStrategy, VADUserTurnStartStrategy
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
+from outdial_media.person_turns import PersonTurns
 from outdial_media.phone_llm import PhoneLLM
 from outdial_media.phone_stt import PhoneSTT
 from outdial_media.phone_transport import PhoneInput, PhoneOutput
@@ -43,33 +41,6 @@ _NOT_UNDERSTOOD = (
     "The person said something that could not be understood. Ask them briefly to say it again."
 )
 """Upstream leaves such a turn unanswered: on the telephone that is seven seconds of silence."""
-
-
-class MuteWhen(BaseUserMuteStrategy):
-    """The person is not heard by the conversation while `muted()` holds."""
-
-    def __init__(self, muted: Callable[[], bool]) -> None:
-        super().__init__()
-        self._muted = muted
-
-    async def process_frame(self, frame: Frame) -> bool:
-        """Whether the next frame is kept back."""
-        await super().process_frame(frame)
-        return self._muted()
-
-
-class PersonTurns(LLMUserAggregator):
-    """Turns of the person. Lets no raw sound pass: nothing behind it listens.
-
-    pipecat 1.14 pushes each of the 50 frames a second through model, voice and output too.
-    """
-
-    async def push_frame(
-        self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
-    ) -> None:
-        """Push everything but sound."""
-        if not isinstance(frame, InputAudioRawFrame):
-            await super().push_frame(frame, direction)
 
 
 @dataclass
@@ -109,10 +80,11 @@ def build_pipeline(
         hearing=services.hearing(template),
         thinking=thinking,
         speaking=services.speaking(template),
-        person=PersonTurns(context, params=_turn_taking(template, models, muted)),
+        person=_person(context, template, models, muted),
         agent=LLMAssistantAggregator(context),
         worker=None,  # type: ignore[arg-type]  # made of the others, below
     )
+    parts.input.listeners = (parts.hearing.hear, parts.person.hear)
     parts.worker = _worker(parts)
     return parts
 
@@ -139,20 +111,21 @@ def _worker(parts: CallPipeline) -> PipelineWorker:
     )
 
 
-def _turn_taking(
-    template: CallTemplate, models: SharedModels, muted: Callable[[], bool]
-) -> LLMUserAggregatorParams:
+def _person(
+    context: LLMContext, template: CallTemplate, models: SharedModels, muted: Callable[[], bool]
+) -> PersonTurns:
     turns = template.turns
-    return LLMUserAggregatorParams(
+    judge = models.turn_end(turns)
+    stop = PhoneTurnStop(turn_analyzer=judge)
+    params = LLMUserAggregatorParams(
         vad_analyzer=models.voice_activity(turns),
         # A telephone line sends sound every 20 ms, silence too. When a pod gets no processor for a
         # second, upstream would end the person's turn and lose what waits in the socket.
         audio_idle_timeout=0,
         user_turn_strategies=UserTurnStrategies(
             start=[VADUserTurnStartStrategy(), TranscriptionUserTurnStartStrategy()],
-            stop=[PhoneTurnStop(turn_analyzer=models.turn_end(turns))],
+            stop=[stop],
         ),
-        user_mute_strategies=[MuteWhen(muted)],
         user_turn_stop_timeout=max(
             SHORTEST_WAIT_SECONDS,
             (turns.smart_turn_max_ms - turns.silence_ms) / 1000 + RECOGNISER_SECONDS,
@@ -160,6 +133,7 @@ def _turn_taking(
         user_idle_timeout=template.agent.idle.seconds,
         empty_user_turn=EmptyUserTurnConfig(idle_prompt=_NOT_UNDERSTOOD),
     )
+    return PersonTurns(context, params=params, stop=stop, judge=judge, muted=muted)
 
 
 def _handler(tools: Tools) -> Callable[[FunctionCallParams], object]:

@@ -10,33 +10,28 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
-from onnxruntime import InferenceSession
 from outdial.domain.call_template import Turns
 from pipecat.audio.turn.base_turn_analyzer import EndOfTurnState
 from pipecat.audio.turn.smart_turn.base_smart_turn import BaseSmartTurn, SmartTurnParams
 from pipecat.audio.turn.smart_turn.local_smart_turn_v3 import LocalSmartTurnAnalyzerV3
-from pipecat.audio.vad.silero import SileroOnnxModel, SileroVADAnalyzer
-from pipecat.audio.vad.vad_analyzer import VADAnalyzer, VADParams, VADState
+from pipecat.audio.vad.silero import SileroVADAnalyzer
+from pipecat.audio.vad.vad_analyzer import VADParams
 from pipecat.metrics.metrics import MetricsData
 
 from outdial_media.twilio_frames import SAMPLE_RATE
+from outdial_media.voice_activity import SharedSilero, WindowsTogether
 
 SHORT_SPEECH_SECONDS = 0.9
 SHORT_SPEECH_PROBABILITY = 0.005
 """Smart Turn hesitates at "no" and "hello?" (0.01 to 0.2), which are whole answers on the
 telephone: so little speech is a turn unless the model is as good as sure that it is not."""
 
-CONTEXT, WINDOW = 32, 256
-"""Samples at 8 kHz: what Silero is shown of the window before, and a window."""
-
-_RATE = np.array(SAMPLE_RATE, np.int64)
-
 
 class SharedModels:
     """Loads the sessions once; hands each call its own small analyzers around them."""
 
     def __init__(self) -> None:
-        self._silero: InferenceSession = SileroVADAnalyzer()._model.session  # noqa: SLF001
+        self._windows = WindowsTogether(SileroVADAnalyzer()._model.session)  # noqa: SLF001
         self._smart_turn = LocalSmartTurnAnalyzerV3()
         # One thread for all: turns end rarely, and inference must not stop the loop.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="smart-turn")
@@ -48,10 +43,10 @@ class SharedModels:
         vad.voice_confidence(bytes(2 * vad.num_frames_required()))
         self.endpoint_probability(np.zeros(SAMPLE_RATE, dtype=np.float32), SAMPLE_RATE)
 
-    def voice_activity(self, turns: Turns) -> "SharedSilero":
+    def voice_activity(self, turns: Turns) -> SharedSilero:
         """A call's detector of speech."""
         return SharedSilero(
-            self._silero,
+            self._windows,
             VADParams(
                 confidence=turns.vad_threshold,
                 start_secs=turns.start_ms / 1000,
@@ -79,63 +74,6 @@ class SharedModels:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
 
-class _SileroState(SileroOnnxModel):
-    """The recurrent state of one call around the session of all (pipecat 1.14)."""
-
-    def __init__(self, session: InferenceSession) -> None:
-        # Not super().__init__(): that is what loads a session.
-        self.session = session
-        self.reset_states()
-        self.sample_rates = [8000, 16000]
-
-    def reset_states(self, batch_size: int = 1) -> None:
-        """Forget what was heard."""
-        super().reset_states(batch_size)
-        self._window = np.zeros((1, CONTEXT + WINDOW), np.float32)
-
-    def confidence(self, window: bytes) -> float:
-        """How likely it is that 32 ms at 8 kHz are speech.
-
-        The same as calling it, without upstream's checks and copies: they are a third of what voice
-        activity costs, 31 times a second for each call.
-        """
-        heard = self._window
-        heard[0, :CONTEXT] = heard[0, -CONTEXT:]
-        np.multiply(np.frombuffer(window, np.int16), np.float32(1 / 32768), out=heard[0, CONTEXT:])
-        inputs = {"input": heard, "state": self._state, "sr": _RATE}
-        out, self._state = self.session.run(None, inputs)
-        return float(out[0, 0])
-
-
-class SharedSilero(SileroVADAnalyzer):
-    """Silero for one call. Runs on the loop: a window costs less than the hop to a thread."""
-
-    def __init__(self, session: InferenceSession, params: VADParams) -> None:
-        # Not SileroVADAnalyzer.__init__(), for the same reason.
-        VADAnalyzer.__init__(self, params=params)
-        self._model: _SileroState = _SileroState(session)
-        self._windows_since_reset = 0
-        self._low_confidence_windows = 0
-
-    async def analyze_audio(self, buffer: bytes) -> VADState:
-        """The state after `buffer`."""
-        return self.analyze(buffer)
-
-    def analyze(self, buffer: bytes) -> VADState:
-        """The same, for who has no loop to wait on."""
-        return self._run_analyzer(buffer)
-
-    def voice_confidence(self, buffer: bytes) -> float:
-        """The model's word on one window, between 0 and 1."""
-        confidence = self._model.confidence(buffer)
-        self._maybe_reset_model(confidence)
-        return float(confidence)
-
-    def _get_smoothed_volume(self, audio: bytes) -> float:  # noqa: ARG002
-        # Telephone lines differ by 30 dB: a threshold on loudness only makes quiet people mute.
-        return 1.0
-
-
 class SharedSmartTurn(BaseSmartTurn):
     """Smart Turn for one call."""
 
@@ -144,9 +82,13 @@ class SharedSmartTurn(BaseSmartTurn):
         self._models = models
         self._turns = turns
         self._speech_samples = 0
+        self._meanwhile: list[tuple[bytes, bool]] | None = None  # sound while it judges
 
     def append_audio(self, buffer: bytes, is_speech: bool) -> EndOfTurnState:
-        """Count speech as it comes, beside what upstream does."""
+        """Count speech as it comes, beside what upstream does. What comes while it judges waits."""
+        if self._meanwhile is not None:
+            self._meanwhile.append((buffer, is_speech))
+            return EndOfTurnState.INCOMPLETE
         if is_speech:
             self._speech_samples += len(buffer) // 2
         return super().append_audio(buffer, is_speech)
@@ -157,11 +99,17 @@ class SharedSmartTurn(BaseSmartTurn):
             self._clear(EndOfTurnState.COMPLETE)
             return EndOfTurnState.COMPLETE, None
         loop = asyncio.get_running_loop()
-        state, metrics = await loop.run_in_executor(
-            self._models.thread, self._process_speech_segment, self._audio_buffer
-        )
-        if state == EndOfTurnState.COMPLETE:
-            self._clear(state)
+        self._meanwhile = []
+        try:
+            state, metrics = await loop.run_in_executor(
+                self._models.thread, self._process_speech_segment, self._audio_buffer
+            )
+            if state == EndOfTurnState.COMPLETE:
+                self._clear(state)
+        finally:
+            meanwhile, self._meanwhile = self._meanwhile, None
+        if EndOfTurnState.COMPLETE in [self.append_audio(*sound) for sound in meanwhile]:
+            state = EndOfTurnState.COMPLETE
         return state, metrics
 
     def _clear(self, turn_state: EndOfTurnState) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from pipecat.frames.frames import DataFrame, Frame
+from pipecat.frames.frames import DataFrame, Frame, SystemFrame
 from pipecat.turns.types import ProcessFrameResult
 from pipecat.turns.user_stop import TurnAnalyzerUserTurnStopStrategy
 
@@ -10,6 +10,11 @@ from pipecat.turns.user_stop import TurnAnalyzerUserTurnStopStrategy
 @dataclass
 class AllHeardFrame(DataFrame):
     """The recogniser has confirmed that its transcripts so far are all there is."""
+
+
+@dataclass
+class SilenceFrame(SystemFrame):
+    """The person has been silent for as long as Smart Turn waits at most."""
 
 
 class PhoneTurnStop(TurnAnalyzerUserTurnStopStrategy):
@@ -20,8 +25,16 @@ class PhoneTurnStop(TurnAnalyzerUserTurnStopStrategy):
     them, and waits for a timeout that is made for the slowest: half a second in every reply.
     """
 
+    @property
+    def hears_voice(self) -> bool:
+        """Whether the person speaks, as far as this strategy has been told."""
+        return self._vad_user_speaking
+
     async def process_frame(self, frame: Frame) -> ProcessFrameResult:
         """Take the recogniser's word for it."""
+        if isinstance(frame, SilenceFrame):
+            self._turn_complete = True
+            await self._maybe_trigger_user_turn_stopped()
         if isinstance(frame, AllHeardFrame) and self._vad_stopped:
             self._transcript_finalized = True
             await self._maybe_trigger_user_turn_stopped()
