@@ -24,6 +24,7 @@ from outdial.routing.slot_reservation import (
     reserve,
 )
 from outdial.settings import Settings
+from polling import until
 from redis.asyncio import BlockingConnectionPool, Redis
 
 pytestmark = pytest.mark.integration
@@ -112,9 +113,7 @@ async def test_a_lease_that_ran_out_makes_room(redis: Redis, settings: Settings)
     assert isinstance(await reserve(redis, first, 0.05), Slot)
     assert await reserve(redis, second, 30) == NoRoom()
 
-    async with asyncio.timeout(5):
-        while not await free_slots(redis):  # noqa: ASYNC110 - the lease ends by Redis's clock
-            await asyncio.sleep(0.01)
+    await until(lambda: free_slots(redis), 5, "the lease ends by Redis's clock")
     assert isinstance(await reserve(redis, second, 30), Slot)
     assert await holder(redis, first) is None
 

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import psycopg
 import pytest
 from outdial_cli.stack.child_process import Child, ChildFailedError, ChildSpec
 from outdial_cli.stack.guard import AlreadyRunningError, Guard
+from polling import wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -53,13 +53,6 @@ def alive(pid: int) -> bool:
     return state != "Z"
 
 
-def eventually(holds: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.05)
-
-
 @pytest.fixture
 def launcher(tmp_path: Path) -> Iterator[Callable[[], tuple[subprocess.Popen[str], list[int]]]]:
     started: list[subprocess.Popen[str]] = []
@@ -87,8 +80,8 @@ def test_kill_9_leaves_nothing_and_the_next_start_works(
     process, pids = launcher()
     assert all(map(alive, pids))
     process.kill()
-    eventually(lambda: not any(map(alive, pids)))
-    eventually(lambda: not list((tmp_path / "run").iterdir()))
+    wait_until(lambda: not any(map(alive, pids)))
+    wait_until(lambda: not list((tmp_path / "run").iterdir()))
 
     _, pids = launcher()  # on the same folders
     assert all(map(alive, pids))
@@ -141,10 +134,10 @@ def test_a_child_that_is_never_ready_is_given_up(tmp_path: Path) -> None:
 
 def test_a_child_that_does_not_stop_is_killed_with_its_group(tmp_path: Path) -> None:
     child = _child(tmp_path, f"trap '' TERM; sleep 1000 & echo $! > {tmp_path}/g; wait; sleep 99")
-    eventually(lambda: (tmp_path / "g").exists() and (tmp_path / "g").read_text() != "")
+    wait_until(lambda: (tmp_path / "g").exists() and (tmp_path / "g").read_text() != "")
     grandchild = int((tmp_path / "g").read_text())
     child.stop(0.2)
-    eventually(lambda: not alive(child.pid) and not alive(grandchild))
+    wait_until(lambda: not alive(child.pid) and not alive(grandchild))
 
 
 def test_postgres_starts_over_the_pid_file_of_a_dead_one(tmp_path: Path) -> None:

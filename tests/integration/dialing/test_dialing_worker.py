@@ -1,18 +1,17 @@
 """A real Celery worker with beat, over Redis on a Unix socket."""
 
-import asyncio
 import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from dialing_world import World
 from outdial.settings import Settings
 from outdial.storage.tables import Lead
+from polling import until
 
 pytestmark = pytest.mark.integration
 
@@ -55,20 +54,13 @@ def said(log: Path) -> str:
     return log.read_text("utf-8")
 
 
-async def until(condition: Callable[[], Awaitable[bool]], seconds: float, log: Path) -> None:
-    deadline = time.monotonic() + seconds
-    while not await condition():
-        assert time.monotonic() < deadline, said(log)
-        await asyncio.sleep(0.05)
-
-
 async def test_ticks_claim_and_place_without_any_hint(world: World, worker: Path) -> None:
     lead: Lead = await world.add_lead()
 
     async def was_tried() -> bool:
         return (await world.lead(lead.id)).refusal == "not_sent"
 
-    await until(was_tried, 30, worker)
+    await until(was_tried, 30, lambda: said(worker))
     tried = await world.lead(lead.id)
     assert (tried.state, tried.unspent_tries) == ("backlog", 1)
     (attempt, *_) = await world.attempts_of(lead)
@@ -82,11 +74,11 @@ async def test_a_hint_is_heard_after_redis_was_emptied(world: World, worker: Pat
     async def is_ready() -> bool:
         return " ready" in said(worker)
 
-    await until(is_ready, 30, worker)
+    await until(is_ready, 30, lambda: said(worker))
     await world.runtime.redis.flushall()
     await world.beat()
 
     async def was_tried() -> bool:
         return (await world.lead(lead.id)).refusal == "not_sent"
 
-    await until(was_tried, 30, worker)
+    await until(was_tried, 30, lambda: said(worker))

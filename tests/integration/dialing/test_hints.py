@@ -15,6 +15,7 @@ from outdial.queueing import hints as hints_module
 from outdial.queueing.hints import Hints
 from outdial.queueing.task_names import DISPATCH, PLACE_ATTEMPTS, SETTLE_ATTEMPT
 from outdial.settings import Settings
+from polling import until
 
 pytestmark = pytest.mark.integration
 
@@ -28,10 +29,11 @@ def hints(settings: Settings) -> Iterator[Hints]:
 
 async def messages(runtime: Runtime, queue: str, count: int) -> list[tuple[str, object]]:
     """Wait until a queue holds so many messages; their tasks and arguments."""
-    deadline = time.monotonic() + 10
-    while await runtime.redis.llen(queue) < count:
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.01)
+
+    async def enough() -> bool:
+        return bool(await runtime.redis.llen(queue) >= count)
+
+    await until(enough, 10, f"{count} messages in {queue}")
     raw = [json.loads(text) for text in await runtime.redis.lrange(queue, 0, -1)]
     return [
         (message["headers"]["task"], json.loads(b64decode(message["body"]))[0]) for message in raw

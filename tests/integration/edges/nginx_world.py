@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
 
+from polling import until
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request
 
@@ -176,11 +177,12 @@ async def _nginx(folder: Path, values: Mapping[str, str], port: int) -> AsyncIte
         found, "-p", str(folder), "-c", str(folder / "nginx.conf"), stderr=asyncio.subprocess.PIPE
     )
     try:
-        async with asyncio.timeout(10):
-            while not await _listens(port):
-                if process.returncode is not None:
-                    raise AssertionError((folder / "error.log").read_text())
-                await asyncio.sleep(0.02)
+
+        async def listens() -> bool:
+            assert process.returncode is None, (folder / "error.log").read_text()
+            return await _listens(port)
+
+        await until(listens, 10, "nginx listens")
         yield
     finally:
         with suppress(ProcessLookupError):

@@ -1,9 +1,8 @@
 """Attempts to talk on, made without dialing, and what was written about them."""
 
-import asyncio
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +15,7 @@ from outdial.routing.stream_token import StreamClaims, sign
 from outdial.storage import attempts, call_events, leads, templates, transcripts
 from outdial.storage.ids import new_id
 from outdial.storage.tables import Attempt, CallEvent, Campaign, ToolCall, TranscriptTurn
+from polling import until
 
 TEMPLATE = Path(__file__).parents[3] / "examples/templates/appointment-reminder.yaml"
 
@@ -134,18 +134,6 @@ async def closed_record(runtime: Runtime, attempt_id: uuid.UUID, seconds: float 
     """The record, once the pod has had its last word."""
     await until(lambda: _is_closed(runtime, attempt_id), seconds)
     return await record_of(runtime, attempt_id)
-
-
-async def until(
-    holds: Callable[[], bool | Awaitable[bool]], seconds: float = 30, pause: float = 0.05
-) -> None:
-    """Wait until a condition holds; fails when it does not in time."""
-    async with asyncio.timeout(seconds):
-        while True:
-            answer = holds()
-            if answer if isinstance(answer, bool) else await answer:
-                return
-            await asyncio.sleep(pause)
 
 
 async def _is_closed(runtime: Runtime, attempt_id: uuid.UUID) -> bool:

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import httpx
 import pytest
 import uvicorn
-from calls import until
 from loguru import logger as pipecat_log
 from outdial.operations.runtime import Runtime, open_runtime
 from outdial.settings import Settings
 from outdial_media.app import make_app
 from outdial_media.pod import Pod, open_pod
+from polling import until
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -5,13 +5,14 @@ from collections.abc import Callable
 
 import httpx
 import pytest
-from calls import make_call, record_of, socket_url, until
+from calls import make_call, record_of, socket_url
 from conftest import RunningPod
 from media_line import open_line
 from outdial.operations.runtime import Runtime
 from outdial.routing import slot_reservation
 from outdial.settings import Settings
 from outdial_sandbox.people.people import who_answers
+from polling import until
 from twilio.request_validator import RequestValidator
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus

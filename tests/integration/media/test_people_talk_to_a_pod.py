@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-from calls import closed_record, make_call, socket_url, until
+from calls import closed_record, make_call, socket_url
 from conftest import RunningPod
 from media_line import MediaLine, open_line
 from outdial.operations.conversation_record import SpokenTurn, save_turn
@@ -23,6 +23,7 @@ from outdial_sandbox.people.behaviour import (
 from outdial_sandbox.people.people import who_answers
 from outdial_sandbox.people.talker import AfterBot, Move, Talker, WhileBot
 from outdial_sandbox.people.voice import Samples, synthesise
+from polling import until
 
 pytestmark = pytest.mark.integration
 

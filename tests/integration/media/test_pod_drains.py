@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from calls import make_call, record_of, socket_url, until
+from calls import make_call, record_of, socket_url
 from conftest import RunningPod
 from media_line import open_line
 from outdial.routing.pod_registry import Heartbeat, ask_to_drain, beat
 from outdial.routing.slot_reservation import Slot, holder, rebuild
 from outdial.settings import Settings
 from outdial_sandbox.people.people import who_answers
+from polling import until
 
 pytestmark = pytest.mark.integration
 

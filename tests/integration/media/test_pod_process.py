@@ -10,12 +10,13 @@ from contextlib import contextmanager, suppress
 
 import httpx
 import pytest
-from calls import closed_record, make_call, socket_url, until
+from calls import closed_record, make_call, socket_url
 from media_line import open_line
 from outdial.operations.runtime import Runtime, open_runtime
 from outdial.routing.pod_registry import list_pods
 from outdial.settings import Settings, variable_name
 from outdial_sandbox.people.people import who_answers
+from polling import until
 from pydantic import SecretStr
 
 pytestmark = pytest.mark.integration

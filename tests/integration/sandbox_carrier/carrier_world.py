@@ -23,6 +23,7 @@ from outdial_sandbox.people.behaviour import (
     MachineFacts,
     Utterance,
 )
+from polling import until
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -258,6 +259,10 @@ class Carrier:
     def entry(self, sid: str) -> dict[str, Any]:
         return next(call for call in self.ledger()["calls"] if call["sid"] == sid)
 
+    def without_sound(self) -> None:
+        """What the carrier says takes no time."""
+        self.change(audio=False)
+
     def change(self, **values: Any) -> None:
         """POST /sandbox/settings, without the request."""
         exchange = self.app.state.exchange
@@ -266,19 +271,13 @@ class Carrier:
     async def quiet(self) -> None:
         """Wait until no call lives and no callback is on its way."""
         exchange = self.app.state.exchange
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                if not exchange.live_calls and not exchange.network.callbacks_pending:
-                    return
-                await asyncio.sleep(0.01)
+        network = exchange.network
+        await until(lambda: not (exchange.live_calls or network.callbacks_pending), PATIENCE)
 
     async def over(self, sid: str) -> dict[str, Any]:
         """Wait for the end of a call; its ledger entry."""
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                if (entry := self.entry(sid))["ended_at"] is not None:
-                    return entry
-                await asyncio.sleep(0.01)
+        await until(lambda: self.entry(sid)["ended_at"] is not None, PATIENCE, "the call is over")
+        return self.entry(sid)
 
 
 def free_port() -> int:

@@ -115,6 +115,7 @@ async def test_without_action_the_next_verb_comes(carrier: Carrier, customer: Cu
 async def test_what_cannot_be_dialed_is_an_error(
     carrier: Carrier, customer: Customer, noun: str
 ) -> None:
+    carrier.without_sound()
     call = await carrier.call(twiml=f"<Response><Dial>{noun}</Dial></Response>")
     entry = await carrier.over(call.sid)
     assert entry["problems"][0]["code"] in (12200, 13224)

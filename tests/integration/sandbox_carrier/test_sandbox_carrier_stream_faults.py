@@ -5,8 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from carrier_world import ANYONE, PATIENCE, Bot, Carrier, Customer, Somebody
+from carrier_world import ANYONE, Bot, Carrier, Customer, Somebody
 from outdial_sandbox.carrier.faults import Faults, action_answer_is_lost, stream_fate
+from polling import until
 
 pytestmark = pytest.mark.integration
 
@@ -102,7 +103,7 @@ async def test_a_half_open_stream_is_noticed_by_nobody(
     heard = await frames_until_nothing_comes(carrier, person, socket.seen.items)
     await socket.mark("lost")  # what the bot sends arrives nowhere
     closing = asyncio.create_task(socket.connection.close())  # nor does its close
-    await wait_for(lambda: len(person.behaviours[0].heard) > heard + 25)
+    await until(lambda: len(person.behaviours[0].heard) > heard + 25)
     assert carrier.entry(call.sid)["status"] == "in-progress"
     assert "/next" not in customer.paths()
     await carrier.sdk(lambda client: client.calls(call.sid).update(status="completed"))
@@ -129,16 +130,8 @@ async def frames_until_nothing_comes(
             told, since = len(items), frames
         return frames - since > 40 and frames > 60
 
-    await wait_for(silent)
+    await until(silent)
     return len(person.behaviours[0].heard)
-
-
-async def wait_for(happened: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            if happened():
-                return
-            await asyncio.sleep(0.01)
 
 
 async def test_a_slow_stream_opens_while_the_person_waits(carrier: Carrier, bot: Bot) -> None:

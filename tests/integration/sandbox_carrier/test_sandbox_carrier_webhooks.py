@@ -70,6 +70,7 @@ async def test_a_frozen_server_costs_what_the_fragment_allows(
 async def test_server_errors_are_repeated_only_if_the_fragment_asks(
     carrier: Carrier, customer: Customer
 ) -> None:
+    carrier.without_sound()
     customer.says("/voice", 500, 500, "<Response/>")
     call = await carrier.call(url=f"{customer.url}/voice#rc=3&rp=5xx")
     await carrier.over(call.sid)
@@ -95,6 +96,7 @@ async def test_without_a_fallback_the_person_hears_an_apology(
 async def test_a_fallback_that_fails_is_not_asked_for_ever(
     carrier: Carrier, customer: Customer
 ) -> None:
+    carrier.without_sound()
     customer.says("/voice", 500)
     customer.says("/fallback", 500)
     call = await carrier.call(url=f"{customer.url}/voice", fallback_url=f"{customer.url}/fallback")
@@ -103,6 +105,7 @@ async def test_a_fallback_that_fails_is_not_asked_for_ever(
 
 
 async def test_redirects_end_at_ten(carrier: Carrier, customer: Customer) -> None:
+    carrier.without_sound()
     customer.says("/voice", "<Response><Redirect method='GET'>/voice</Redirect></Response>")
     call = await carrier.call(url=f"{customer.url}/voice")
     entry = await carrier.over(call.sid)

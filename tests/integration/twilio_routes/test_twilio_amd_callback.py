@@ -7,6 +7,7 @@ import pytest
 from outdial.domain.attempt_state import Plan
 from outdial.operations.leave_voicemail import hang_up_on_machine, leave_voicemail
 from outdial.storage import attempts, plan_changes, transcripts
+from polling import until
 from sqlalchemy.exc import OperationalError
 from twilio_world import SID, Twilio, World
 
@@ -24,8 +25,7 @@ async def test_a_machine_has_the_pod_leave_the_message(twilio: Twilio, world: Wo
     first = asyncio.ensure_future(anext(heard))
     async with asyncio.timeout(10):
         async with world.runtime.sessions() as session:
-            while not await _listening(session):  # noqa: ASYNC110 - Postgres tells nobody
-                await asyncio.sleep(0.02)
+            await until(lambda: _listening(session))
         told = asyncio.create_task(verdict(twilio, world, "machine_end_beep"))
         assert await first == world.attempt_id
         await world.pod_says("voicemail_begun", stream_no=1)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 from outdial.operations.ask_in_time import Away
 from outdial.operations.breaker import Breaker
+from polling import until
 
 pytestmark = pytest.mark.unit
 
@@ -40,9 +41,7 @@ async def breaker(store: Store) -> AsyncIterator[Breaker]:
 
 
 async def closes(breaker: Breaker) -> None:
-    async with asyncio.timeout(10):
-        while breaker.is_open:  # noqa: ASYNC110 - it tells nobody
-            await asyncio.sleep(0.01)
+    await until(lambda: not breaker.is_open, 10)
 
 
 async def test_a_store_that_answers_is_asked(breaker: Breaker, store: Store) -> None:
