@@ -4,12 +4,9 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 
-import structlog
 from outdial.operations.runtime import Runtime
 from outdial.routing.pod_registry import BeatAnswer, Heartbeat, beat
 from redis.exceptions import RedisError
-
-_log = structlog.get_logger(__name__)
 
 
 async def keep_beating(
@@ -28,10 +25,11 @@ async def keep_beating(
         try:
             async with asyncio.timeout(runtime.settings.pod_out_after_seconds):
                 answer = await beat(runtime.redis, describe(), runtime.settings)
+            runtime.outages.back("redis")
             accepted.set()
             follow(answer)
         except (RedisError, OSError, TimeoutError) as error:
-            _log.warning("beat_failed", error=repr(error))
+            runtime.outages.away("redis", f"beat failed: {error!r}")
         with suppress(TimeoutError):
             async with asyncio.timeout(pause):
                 await wake.wait()

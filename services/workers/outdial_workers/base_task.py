@@ -7,20 +7,19 @@ import structlog
 from celery import Task, current_app
 from outdial.operations.ask_in_time import STORE_ERRORS
 from outdial.operations.runtime import Runtime
+from outdial.operations.store_outages import look_for_stores, store_failed
 
 from outdial_workers.child_process import current_child
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_log = structlog.get_logger(__name__)
-
 
 class OutdialTask(Task):  # type: ignore[misc]
     """Runs an operation on the child's loop.
 
-    A store that is away fails the task with one line and no retry: whatever it did not do is found
-    by the next tick or sweep.
+    A store that is away fails the task without a retry: whatever it did not do is found by the
+    next tick or sweep. The log has a line when the store goes, and one when it is back.
     """
 
     abstract = True
@@ -36,14 +35,15 @@ class OutdialTask(Task):  # type: ignore[misc]
         child = current_child()
 
         async def work() -> T:
-            return await operation(child.runtime, *args, **kwargs)
+            done = await operation(child.runtime, *args, **kwargs)
+            await look_for_stores(child.runtime)
+            return done
 
         with structlog.contextvars.bound_contextvars(task=self.name, task_id=self._id()):
             try:
                 return child.run(work())
             except STORE_ERRORS as error:
-                reason = f"{type(error).__name__}: {error}"[:300]
-                _log.warning("store_away", reason=reason)
+                store_failed(child.runtime, error)
                 return None
 
     def _id(self) -> Any:

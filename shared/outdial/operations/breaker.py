@@ -10,11 +10,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
-import structlog
-
+from outdial.observability.outages import Outages
 from outdial.operations.ask_in_time import STORE_ERRORS, Away, ask_in_time
-
-_log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
@@ -28,6 +25,7 @@ class Breaker:
         self._store = store
         self._patience = patience
         self._probe = probe
+        self._outages = Outages()
         self._probing: asyncio.Task[None] | None = None
         self._opened: asyncio.Future[None] | None = None
 
@@ -70,7 +68,7 @@ class Breaker:
     def _open(self, why: str) -> None:
         if self.is_open:
             return
-        _log.warning("store_away", store=self._store, reason=why)
+        self._outages.away(self._store, why)
         opened, self._opened = self._opened, None
         if opened is not None:
             opened.set_result(None)
@@ -81,7 +79,7 @@ class Breaker:
             if not isinstance(await ask_in_time(self._patience, self._ask_once()), Away):
                 break
             await asyncio.sleep(PROBE_EVERY)
-        _log.warning("store_back", store=self._store)
+        self._outages.back(self._store)
         self._probing = None
 
     async def _ask_once(self) -> None:

@@ -22,6 +22,7 @@ from outdial.domain.dial_gates import Reason, Refused
 from outdial.domain.limits import LiveCalls, NumberPast, looks_back
 from outdial.observability.metrics import DEPARTURE_WAIT_SECONDS, PLACED, REFUSED
 from outdial.operations.answer_dial_result import answer_dial_result
+from outdial.operations.ask_in_time import STORE_ERRORS
 from outdial.operations.calling_rules import rules_of
 from outdial.operations.check_gates import Candidate, check_gates
 from outdial.operations.compose_call import compose_call
@@ -36,6 +37,7 @@ from outdial.operations.settle_attempt import (
     lock_for_settling,
     settle_locked,
 )
+from outdial.operations.store_outages import store_failed
 from outdial.operations.wanted_pods import wanted_pods
 from outdial.queueing.dial_tokens import take_departure
 from outdial.routing.slot_reservation import Slot, reserve
@@ -91,7 +93,9 @@ async def place_attempts(runtime: Runtime, attempt_ids: Sequence[uuid.UUID]) -> 
         *(_place(runtime, attempt_id) for attempt_id in ready), return_exceptions=True
     )
     for attempt_id, result in zip(ready, results, strict=True):
-        if isinstance(result, BaseException):
+        if isinstance(result, STORE_ERRORS):
+            store_failed(runtime, result)
+        elif isinstance(result, BaseException):
             _log.error("attempt_not_placed", attempt_id=str(attempt_id), exc_info=result)
     return dict(Counter(r if isinstance(r, str) else "failed" for r in results))
 

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import structlog
 
 from outdial.observability.metrics import MENDED, SWEEP_FAILURES
+from outdial.operations.ask_in_time import STORE_ERRORS
 from outdial.operations.ask_silent_attempts import ask_silent_attempts
 from outdial.operations.end_stopped_calls import end_stopped_calls
 from outdial.operations.finish_canceled_leads import finish_canceled_leads
@@ -26,6 +27,7 @@ from outdial.operations.review_caller_numbers import review_caller_numbers
 from outdial.operations.runtime import Runtime
 from outdial.operations.settle_unclosed_attempts import settle_unclosed_attempts
 from outdial.operations.settle_unsettled import settle_unsettled
+from outdial.operations.store_outages import store_failed
 from outdial.storage import locks
 
 _log = structlog.get_logger(__name__)
@@ -92,7 +94,11 @@ async def _run(runtime: Runtime, sweep: Sweep) -> int:
     name = sweep.__name__
     try:
         count = int(await sweep(runtime))
-    except Exception as error:  # noqa: BLE001 - a store that is away, or a bug: the others go on
+    except STORE_ERRORS as error:  # the others go on
+        SWEEP_FAILURES.labels(name).inc()
+        store_failed(runtime, error)
+        return 0
+    except Exception as error:  # noqa: BLE001 - a bug: the others go on
         SWEEP_FAILURES.labels(name).inc()
         _log.warning("sweep_failed", sweep=name, error=f"{type(error).__name__}: {error}"[:300])
         return 0

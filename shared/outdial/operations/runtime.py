@@ -2,11 +2,12 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from outdial.observability.outages import Outages
 from outdial.queueing.hints import Hints
 from outdial.settings import Settings
 from outdial.storage.engine import open_sessions
@@ -26,6 +27,7 @@ class Runtime:
     redis: Redis
     carrier: TwilioCarrier
     hints: Hints
+    outages: Outages = field(default_factory=Outages)
 
 
 @asynccontextmanager

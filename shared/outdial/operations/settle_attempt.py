@@ -22,6 +22,7 @@ from outdial.operations.decide_lead import decide_lead
 from outdial.operations.fold_into_attempt import ends_now, write_folded
 from outdial.operations.runtime import Runtime
 from outdial.operations.stop_attempts import Stopped, act_on, stop_attempts
+from outdial.operations.store_outages import store_failed
 from outdial.operations.zombie_calls import OVER, is_zombie
 from outdial.routing.slot_reservation import extend, release
 from outdial.storage import attempts, call_events, leads, locks, suppressions
@@ -211,4 +212,4 @@ async def _tend_slot(runtime: Runtime, settlement: Settlement) -> None:
         elif settlement.slot_lease_seconds is not None:
             await extend(runtime.redis, settlement.attempt_id, settlement.slot_lease_seconds)
     except STORE_ERRORS as error:
-        _log.warning("slot_not_tended", attempt_id=str(settlement.attempt_id), error=str(error))
+        store_failed(runtime, error)

@@ -9,15 +9,13 @@ from collections.abc import Sequence
 from queue import SimpleQueue
 from uuid import UUID
 
-import structlog
 from celery import Celery
 
 from outdial.observability.metrics import HINTS_DROPPED
+from outdial.observability.outages import Outages
 from outdial.queueing.celery_app import make_celery
 from outdial.queueing.task_names import DISPATCH, PLACE_ATTEMPTS, SETTLE_ATTEMPT
 from outdial.settings import Settings
-
-_log = structlog.get_logger(__name__)
 
 MOST_WAITING = 10_000
 CLOSING_SECONDS = 3.0
@@ -79,21 +77,23 @@ class Hints:
                 self._thread.start()
 
     def _publish_all(self) -> None:
-        celery = make_celery(self._settings)
+        celery, outages = make_celery(self._settings), Outages()
         try:
             while (message := self._waiting.get()) is not None and not self._given_up:
                 with self._lock:
                     self._waiting_set.discard(message)
-                _publish(celery, message)
+                _publish(celery, message, outages)
         finally:
             celery.close()
 
 
-def _publish(celery: Celery, message: _Message) -> None:
+def _publish(celery: Celery, message: _Message, outages: Outages) -> None:
     name, ids = message
     arguments = [list(ids)] if name == PLACE_ATTEMPTS else list(ids)
     try:
         celery.send_task(name, args=arguments)
     except Exception as error:  # noqa: BLE001 - the thread must outlive whatever a broker does
         HINTS_DROPPED.labels(name).inc()
-        _log.warning("hint_not_sent", task=name, error=f"{type(error).__name__}: {error}"[:200])
+        outages.away("broker", f"{type(error).__name__}: {error}")
+    else:
+        outages.back("broker")

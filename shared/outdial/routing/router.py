@@ -5,7 +5,6 @@ all: the pod checks the token and refuses what it has no room for.
 """
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 
@@ -13,10 +12,9 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from outdial.domain.call_template import Pods
+from outdial.observability.outages import Outages
 from outdial.routing.pod_registry import PodView, list_pods
 from outdial.settings import Settings
-
-log = logging.getLogger(__name__)
 
 
 def choose(
@@ -44,6 +42,7 @@ class Router:
     def __init__(self, redis: Redis, settings: Settings) -> None:
         self._redis = redis
         self._settings = settings
+        self._outages = Outages()
         self.pods: Sequence[PodView] = ()
 
     async def run(self) -> None:
@@ -57,8 +56,9 @@ class Router:
         try:
             pods = await list_pods(self._redis)
         except (RedisError, OSError, TimeoutError) as error:
-            log.warning("the last view of the pods stays: %s", error)
+            self._outages.away("redis", f"the last view of the pods stays: {error}")
             return
+        self._outages.back("redis")
         if pods or not self.pods:
             self.pods = pods
 
