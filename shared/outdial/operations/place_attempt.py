@@ -20,6 +20,7 @@ from outdial.domain.attempt_state import AttemptState
 from outdial.domain.call_events import Event
 from outdial.domain.dial_gates import Reason, Refused
 from outdial.domain.limits import LiveCalls, NumberPast, looks_back
+from outdial.observability import traces
 from outdial.observability.metrics import DEPARTURE_WAIT_SECONDS, PLACED, REFUSED
 from outdial.operations.answer_dial_result import answer_dial_result
 from outdial.operations.ask_in_time import STORE_ERRORS
@@ -39,7 +40,7 @@ from outdial.operations.settle_attempt import (
 )
 from outdial.operations.store_outages import store_failed
 from outdial.operations.wanted_pods import wanted_pods
-from outdial.queueing.dial_tokens import take_departure
+from outdial.queueing.dial_tokens import count_departure, take_departure
 from outdial.routing.slot_reservation import Slot, reserve
 from outdial.storage import (
     attempts,
@@ -58,11 +59,6 @@ from outdial.telephony.dial_result import DialResult
 from outdial.telephony.twilio_client import PlaceCall
 
 _log = structlog.get_logger(__name__)
-
-
-# A POST that leaves later than this takes another departure: with 30 calls a second and a hundredth
-# of the pace given up (dial_tokens), one that is 43 ms late makes a second hold two calls too many.
-_PUNCTUAL_SECONDS = 0.04
 
 
 @dataclass(frozen=True)
@@ -100,58 +96,48 @@ async def place_attempts(runtime: Runtime, attempt_ids: Sequence[uuid.UUID]) -> 
     return dict(Counter(r if isinstance(r, str) else "failed" for r in results))
 
 
+@traces.traced("place_attempt")
 async def _place(runtime: Runtime, attempt_id: uuid.UUID) -> str:
-    notice = runtime.settings.departure_notice_seconds
-    departure = await _book(runtime)
-    DEPARTURE_WAIT_SECONDS.observe(max(0.0, departure - time.monotonic()))
+    settings = runtime.settings
+    notice = settings.departure_notice_seconds
+    wait = await take_departure(
+        runtime.redis, settings.twilio_account_sid, settings.calls_per_second, notice
+    )
+    departure = time.monotonic() + wait
+    DEPARTURE_WAIT_SECONDS.observe(wait)
     await _sleep_until(departure - notice)
-    while _missed(departure):  # frozen, or too busy: whoever slept as long would leave with us
-        departure = await _book(runtime)
-        await _sleep_until(departure - notice)
     intent = await _commit_intent(runtime, attempt_id)
     if intent is None:
         return "not_dialed"
-    result = await _depart(runtime, intent, departure)
+    await _sleep_until(departure)
+    result = await _post(runtime, intent)
     name = type(result).__name__
     PLACED.labels(name).inc()
+    traces.note(result=name, error_code=getattr(result, "code", None))
     await answer_dial_result(runtime, attempt_id, result)
     return name
 
 
-async def _depart(runtime: Runtime, intent: Intent, departure: float) -> DialResult:
-    """The one POST, at its departure, or at the next one if the commit took longer than it might.
+async def _post(runtime: Runtime, intent: Intent) -> DialResult:
+    """The one POST, as soon as the pace has room for it (at once, if it is on time).
 
-    None if the moment has passed, or no departure is to be had: what the gates saw no longer holds.
+    None if the moment has passed, or nobody can say that there is room: what the gates saw no
+    longer holds.
     """
-    too_late = intent.started + runtime.settings.post_too_late_seconds
-    await _sleep_until(departure)
-    while _missed(departure):
-        try:
-            departure = await _book(runtime)
-        except (RedisError, OSError):
-            return TOO_LATE
-        if departure > too_late:
-            return TOO_LATE
-        await _sleep_until(departure)
+    settings = runtime.settings
+    too_late = intent.started + settings.post_too_late_seconds
+    try:
+        while wait := await count_departure(
+            runtime.redis, settings.twilio_account_sid, settings.calls_per_second
+        ):
+            if time.monotonic() + wait > too_late:
+                return TOO_LATE
+            await asyncio.sleep(wait)
+    except (RedisError, OSError):
+        return TOO_LATE
     if time.monotonic() > too_late:
         return TOO_LATE
     return await runtime.carrier.place(intent.call)
-
-
-async def _book(runtime: Runtime) -> float:
-    """Take a departure; when it is (monotonic)."""
-    settings = runtime.settings
-    wait = await take_departure(
-        runtime.redis,
-        settings.twilio_account_sid,
-        settings.calls_per_second,
-        settings.departure_notice_seconds,
-    )
-    return time.monotonic() + wait
-
-
-def _missed(departure: float) -> bool:
-    return time.monotonic() > departure + _PUNCTUAL_SECONDS
 
 
 async def _sleep_until(moment: float) -> None:
@@ -178,6 +164,7 @@ async def _commit_intent(runtime: Runtime, attempt_id: uuid.UUID) -> Intent | No
     if refused is not None:
         PLACED.labels("refused").inc()
         REFUSED.labels(str(reason)).inc()
+        traces.note(result="refused", reason=str(reason))
         _log.info("attempt_refused", attempt_id=str(attempt_id), reason=reason)
         await after_settling(runtime, refused)
         return None

@@ -1,7 +1,9 @@
 """Dial tokens: departure times, one after the other, shared by every worker through Redis.
 
 Spaced evenly (1/rate), so that no second holds more than the limit allows. An idle pace is not
-saved up. Redis away means no token, and so no call.
+saved up. Whoever is late for his departure does not leave with those who are on time: as it leaves,
+each call is counted, and waits while the last second or the last ten are full. Redis away means no
+token, and so no call.
 """
 
 import hashlib
@@ -10,8 +12,9 @@ from pathlib import Path
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
-_SCRIPT = (Path(__file__).parent / "take_departure.lua").read_text("utf-8")
-_HASH = hashlib.sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
+_FOLDER = Path(__file__).parent
+_TAKE = (_FOLDER / "take_departure.lua").read_text("utf-8")
+_COUNT = (_FOLDER / "count_departure.lua").read_text("utf-8")
 
 # A call leaves some milliseconds after its departure, and not always as many. A hundredth of the
 # pace is given up so that ten seconds never hold one call too many.
@@ -33,11 +36,31 @@ async def take_departure(
 
     """
     interval = 1000 * _BREATH / calls_per_second
-    keys_and_arguments = (*_keys(account), repr(interval), repr(1000 * notice))
+    return await _seconds(redis, _TAKE, *_keys(account), repr(interval), repr(1000 * notice))
+
+
+async def count_departure(redis: Redis, account: str, calls_per_second: float) -> float:
+    """Count a call that departs now, if there is room for it; else seconds to wait, not counted.
+
+    There is room while fewer calls than the limit allows departed in the last second and in the
+    last ten, whoever sent them and however late.
+
+    Raises:
+        redis.RedisError: Redis is away. Do not call.
+
+    """
+    second, ten = max(1, int(calls_per_second)), max(1, int(10 * calls_per_second))
+    return await _seconds(redis, _COUNT, f"outdial:departed:{account}", second, ten, keys=1)
+
+
+async def _seconds(
+    redis: Redis, script: str, *keys_and_arguments: str | int, keys: int = 2
+) -> float:
+    sha = hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
     try:
-        wait = await redis.evalsha(_HASH, 2, *keys_and_arguments)
+        wait = await redis.evalsha(sha, keys, *keys_and_arguments)
     except NoScriptError:
-        wait = await redis.eval(_SCRIPT, 2, *keys_and_arguments)
+        wait = await redis.eval(script, keys, *keys_and_arguments)
     return float(wait) / 1000
 
 
