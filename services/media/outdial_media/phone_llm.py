@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+# openai 2 imports it at the first request: every live call would stutter in the pod's first turn.
+import openai.resources.chat.chat  # noqa: F401
 from pipecat.frames.frames import Frame, FunctionCallFromLLM, LLMContextFrame
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.frame_processor import FrameDirection

@@ -25,6 +25,7 @@ from outdial_media.phone_llm import PhoneLLM
 from outdial_media.phone_stt import PhoneSTT
 from outdial_media.phone_transport import PhoneInput, PhoneOutput
 from outdial_media.phone_tts import PhoneTTS
+from outdial_media.phone_worker import PhoneWorker
 from outdial_media.shared_models import SharedModels
 from outdial_media.speech_services import SpeechServices
 from outdial_media.telephone_line import TelephoneLine
@@ -101,7 +102,7 @@ def _worker(parts: CallPipeline) -> PipelineWorker:
             parts.agent,
         ]
     )
-    return PipelineWorker(
+    return PhoneWorker(
         pipeline,
         params=PipelineParams(audio_in_sample_rate=SAMPLE_RATE, audio_out_sample_rate=SAMPLE_RATE),
         enable_rtvi=False,

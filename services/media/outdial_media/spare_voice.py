@@ -141,6 +141,14 @@ class SpeaksOn(_Base):
         self._forget(context_id)
         await super().on_audio_context_completed(context_id)
 
+    async def cleanup(self) -> None:
+        """Let go of replies that the call's end has overtaken."""
+        watches = [reply.watch for reply in self._replies.values() if reply.watch is not None]
+        self._replies.clear()
+        for watch in watches:
+            await self.cancel_task(watch)
+        await super().cleanup()
+
     def _connected(self) -> None:
         """A new connection: what the old one was given is lost, what follows is not."""
         self._out_of_order = False

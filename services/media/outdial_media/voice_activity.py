@@ -11,12 +11,15 @@ import weakref
 from collections.abc import Callable
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 from onnxruntime import InferenceSession
 from pipecat.audio.vad.silero import SileroOnnxModel, SileroVADAnalyzer
 from pipecat.audio.vad.vad_analyzer import VADAnalyzer, VADParams, VADState
 
 from outdial_media.twilio_frames import SAMPLE_RATE
+
+_log = structlog.get_logger(__name__)
 
 CONTEXT, WINDOW = 32, 256
 """Samples at 8 kHz: what Silero is shown of the window before, and a window."""
@@ -173,6 +176,9 @@ class WindowsTogether:
         inputs = {"input": self._windows[:count], "state": self._states[:, :count], "sr": _RATE}
         out, states = self.session.run(None, inputs)
         for index, call in enumerate(calls):
-            call.see(float(out[index, 0]), states[:, index : index + 1].copy())
+            try:
+                call.see(float(out[index, 0]), states[:, index : index + 1].copy())
+            except Exception:  # noqa: BLE001 - the others' windows must not wait for it
+                _log.exception("voice_activity_failed")
             if call.has_window:  # a line that was late brings several at once
                 self._waiting[call] = None

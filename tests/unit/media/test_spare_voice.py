@@ -8,6 +8,7 @@ import pytest
 from outdial_media.spare_voice import SpeaksOn, VoiceLost, from_pause
 from outdial_media.twilio_frames import SAMPLE_RATE
 from pipecat.frames.frames import (
+    CancelFrame,
     ErrorFrame,
     Frame,
     LLMFullResponseEndFrame,
@@ -18,7 +19,7 @@ from pipecat.frames.frames import (
 )
 from pipecat.services.settings import TTSSettings
 from pipecat.services.tts_service import TTSService
-from pipecat.tests.utils import run_test
+from pipecat.tests.utils import SleepFrame, run_test
 
 pytestmark = pytest.mark.unit
 
@@ -94,6 +95,26 @@ async def reply(made: Voice, *texts: str) -> tuple[bytes, list[Frame]]:
 
 
 TEXTS = ("One. ", "Two.")
+
+
+async def test_a_reply_that_the_calls_end_overtakes_leaves_no_task_behind() -> None:
+    """It was handed over whole, no sound has come, and the call is over."""
+    made, _, _ = voice("hangs")
+    made.silence_seconds = 60.0
+    async with asyncio.timeout(20):
+        await run_test(
+            made,
+            frames_to_send=[
+                LLMFullResponseStartFrame(),
+                LLMTextFrame("One."),
+                LLMFullResponseEndFrame(),
+                SleepFrame(0.2),
+                CancelFrame(),
+            ],
+            send_end_frame=False,
+        )
+    assert not made._replies
+    assert not [task for task in asyncio.all_tasks() if "_watch" in task.get_name()]
 
 
 async def test_a_voice_that_works_speaks_itself() -> None:
