@@ -11,30 +11,52 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
-from pathlib import Path
-from typing import TYPE_CHECKING
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
 import pytest_socket
 import redis
+from hypothesis.configuration import set_hypothesis_home_dir
 from outdial.settings import Settings, variable_name
-from outdial.storage.engine import upgrade
+from outdial.storage.schema import upgrade
 from outdial_cli.stack.embedded_postgres import EmbeddedPostgres
 from outdial_cli.stack.embedded_redis import EmbeddedRedis
 from outdial_cli.stack.socket_folder import forget_socket_folder, socket_folder
+from xdist.scheduler import LoadScopeScheduling
 
 if TYPE_CHECKING:
     from outdial.operations.runtime import Runtime
 
 KINDS = ("unit", "prop", "integration", "acceptance", "chaos")
+TESTS = Path(__file__).parent
+set_hypothesis_home_dir(TESTS.parent / "var" / "hypothesis")
+WHOLE_STACKS = ("acceptance", "chaos")  # the second pass of `make test` looks nowhere else
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Refuse a test that does not say of which kind it is."""
+    """Refuse a test that does not say of which kind it is, or that `make test` would not find."""
     nameless = [item.nodeid for item in items if not any(map(item.get_closest_marker, KINDS))]
     if nameless:
         raise pytest.UsageError(f"mark each test as one of {', '.join(KINDS)}: {nameless[:5]}")
+    whole = [item for item in items if item.get_closest_marker("acceptance")]
+    lost = [i.nodeid for i in whole if i.path.relative_to(TESTS).parts[0] not in WHOLE_STACKS]
+    if lost:
+        raise pytest.UsageError(f"acceptance tests stand in {', '.join(WHOLE_STACKS)}: {lost[:5]}")
+
+
+class FolderScheduling(LoadScopeScheduling):
+    """One process for each folder, whose tests share what they start."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return str(PurePosixPath(nodeid.partition("::")[0]).parent)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling | None:
+    """With `--dist loadscope`. Its groups by mark have no effect in pytest 9.2 (xdist #1386)."""
+    return FolderScheduling(config, log) if config.getvalue("dist") == "loadscope" else None
 
 
 @pytest.hookimpl(tryfirst=True)

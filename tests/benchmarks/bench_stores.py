@@ -13,7 +13,7 @@ from pathlib import Path
 
 from http_load import answers_at, until
 from outdial.settings import Settings
-from outdial.storage.engine import upgrade
+from outdial.storage.schema import upgrade
 from outdial_cli.stack.embedded_postgres import EmbeddedPostgres
 from outdial_cli.stack.embedded_redis import EmbeddedRedis
 

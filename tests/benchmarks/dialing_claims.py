@@ -23,8 +23,8 @@ from outdial.queueing.hints import Hints
 from outdial.routing.pod_registry import Heartbeat, beat
 from outdial.routing.slot_reservation import rebuild, release
 from outdial.settings import Settings
-from outdial.storage.engine import upgrade
 from outdial.storage.ids import new_id
+from outdial.storage.schema import upgrade
 from outdial.storage.tables import Campaign
 from sqlalchemy import text
 

@@ -34,8 +34,8 @@ from outdial.operations.runtime import Runtime, open_runtime
 from outdial.routing.slot_reservation import Slot, rebuild, reserve
 from outdial.routing.stream_token import StreamClaims, sign
 from outdial.settings import Settings
-from outdial.storage.engine import upgrade
 from outdial.storage.ids import new_id
+from outdial.storage.schema import upgrade
 from outdial.storage.tables import Attempt
 from outdial_cli.stack.embedded_postgres import EmbeddedPostgres
 from outdial_cli.stack.embedded_redis import EmbeddedRedis

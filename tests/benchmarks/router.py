@@ -36,8 +36,8 @@ from outdial.operations.runtime import Runtime, open_runtime
 from outdial.routing.pod_registry import Heartbeat, beat
 from outdial.routing.slot_reservation import Slot, rebuild, release, reserve
 from outdial.settings import Settings
-from outdial.storage.engine import upgrade
 from outdial.storage.ids import new_id
+from outdial.storage.schema import upgrade
 from outdial.storage.tables import Attempt
 from outdial.telephony.callbacks import AnswerHint
 from outdial_cli.stack.embedded_postgres import EmbeddedPostgres

@@ -1,23 +1,16 @@
-"""The way to Postgres: a pool of async sessions, and the schema's migrations."""
+"""The way to Postgres: a pool of async sessions."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import psycopg
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import URL, NullPool, create_engine, make_url, text
+from sqlalchemy import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
-MIGRATIONS = Path(__file__).parent / "migrations"
-
-# Any number that nothing else locks: two processes that upgrade at once do it one after the other.
-_UPGRADE_LOCK = 0x0D1A1
 # No transaction of ours waits for the outside. One whose machine is lost keeps its locks no longer
 # than this: the attempt that it was writing could not be moved to another pod, nor settled.
 _IDLE_MS = 5000
-_CONNECT = {
+CONNECT = {
     "connect_timeout": 5,
     "options": f"-c timezone=UTC -c idle_in_transaction_session_timeout={_IDLE_MS}",
 }
@@ -46,7 +39,7 @@ async def open_sessions(
     """A maker of sessions over a pool that is closed on the way out. Nothing connects yet."""
     engine = create_async_engine(
         database(database_url),
-        connect_args=_CONNECT,
+        connect_args=CONNECT,
         hide_parameters=True,  # people's numbers do not go into error messages
         max_overflow=pool_size,
         pool_pre_ping=True,
@@ -57,23 +50,3 @@ async def open_sessions(
         yield async_sessionmaker(engine, expire_on_commit=False)
     finally:
         await engine.dispose()
-
-
-def upgrade(database_url: str, revision: str = "head") -> None:
-    """Bring the schema up to `revision`."""
-    _migrate(database_url, command.upgrade, revision)
-
-
-def downgrade(database_url: str, revision: str) -> None:
-    """Take the schema back to `revision`; `base` takes everything away."""
-    _migrate(database_url, command.downgrade, revision)
-
-
-def _migrate(database_url: str, run: Callable[[Config, str], None], revision: str) -> None:
-    engine = create_engine(database(database_url), connect_args=_CONNECT, poolclass=NullPool)
-    with engine.begin() as connection:
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _UPGRADE_LOCK})
-        config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-        config.attributes["connection"] = connection
-        run(config, revision)

@@ -12,10 +12,11 @@ from outdial_cli.stack import services
 from outdial_cli.stack.child_process import Child
 from outdial_cli.stack.embedded_postgres import EmbeddedPostgres, _end_leftover
 from outdial_cli.stack.embedded_redis import EmbeddedRedis
+from outdial_cli.stack.launcher import Say
 from outdial_cli.stack.options import StackOptions, StackPaths
 from outdial_cli.stack.ports import free_ports
 from outdial_cli.stack.services import Place, Service
-from outdial_cli.stack.stack import Say, Stack
+from outdial_cli.stack.stack import Stack
 
 # Shorter than the defaults, in the same proportions: what is lost is found again sooner.
 TIMES = {

@@ -17,8 +17,11 @@ def _group() -> None:
 
 @app.command()
 def upgrade() -> None:
-    """Bring the schema of DATABASE_URL up to date; safe to run twice, or twice at once."""
-    from outdial.storage.engine import upgrade as run
+    """Bring the schema up to date.
+
+    That of DATABASE_URL; safe to run twice, or twice at once.
+    """
+    from outdial.storage.schema import upgrade as run
 
     url = database_url()
     try:

@@ -24,6 +24,11 @@ class StackPaths:
         return self.run / "stack.json"
 
     @property
+    def scratch(self) -> Path:
+        """For temporary files; gone when nothing runs."""
+        return self.run / "tmp"
+
+    @property
     def lock(self) -> Path:
         """Held by the launcher."""
         return self.run / "stack.lock"

@@ -29,7 +29,7 @@ class Service:
 
 @dataclass(frozen=True)
 class Place:
-    """Where services run: their environment, and folders for logs and scratch files."""
+    """Where services run: their environment, and folders for logs and temporary files."""
 
     env: Mapping[str, str]
     log: Path
@@ -40,7 +40,7 @@ class Place:
         return ChildSpec(
             name=name,
             command=(sys.executable, "-m", *command),
-            env={**self.env, **env},
+            env={**self.env, "TMPDIR": str(self.scratch), **env},
             log=self.log / f"{name.replace(' ', '-')}.log",
             cwd=self.scratch,  # no .env there: the environment is all that a service reads
             # A pod asked to stop gently would go on talking; without a launcher nobody listens.

@@ -3,40 +3,28 @@
 import secrets
 import shutil
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import replace
-from types import TracebackType
-from typing import Self
 
 from outdial.settings import Settings, socket_of_pod
-from outdial.storage.engine import upgrade
+from outdial.storage.schema import upgrade
 
 from outdial_cli.stack import environment, services
 from outdial_cli.stack.admin_key import admin_key
-from outdial_cli.stack.child_process import Child, ChildFailedError
+from outdial_cli.stack.child_process import ChildFailedError
 from outdial_cli.stack.embedded_postgres import EmbeddedPostgres
 from outdial_cli.stack.embedded_redis import EmbeddedRedis
-from outdial_cli.stack.guard import Guard
+from outdial_cli.stack.launcher import Launcher, Say
 from outdial_cli.stack.options import StackOptions, StackPaths
 from outdial_cli.stack.ports import free_ports, is_free, port_lock
 from outdial_cli.stack.services import Place, Service
 from outdial_cli.stack.socket_folder import forget_socket_folder, socket_folder
 from outdial_cli.stack.stack_file import StackInfo, write_stack_file
 
-Say = Callable[[str], None]
 
-
-class Stack:
-    """Starts everything on entry and stops it on exit, in reverse order.
+class Stack(Launcher):
+    """Stores, gateway, workers, beat, Flower, pods, and the sandbox or a front door.
 
     `settings` are those of the user, for a stack that makes real calls; None for the sandbox.
-    Start it from the main thread (see `child_process`).
-
-    Raises:
-        AlreadyRunningError: on entry, when a stack runs in this folder.
-        ChildFailedError: on entry, naming the child and the last lines of its log.
-
     """
 
     def __init__(
@@ -46,53 +34,25 @@ class Stack:
         settings: Settings | None = None,
         say: Say = lambda _line: None,
     ) -> None:
+        super().__init__(paths.lock, say)
         self._paths = paths
         self._options = options
         self._settings = settings
-        self._say = say
-        self._children: list[Child] = []
-        self._undo = ExitStack()
         self.info = StackInfo(api_url="", api_key="", postgres="", redis="")
 
-    def __enter__(self) -> Self:
-        try:
-            self._start()
-        except BaseException:
-            self._undo.close()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _trace: TracebackType | None,
-    ) -> None:
-        self._undo.close()
-
-    def check(self) -> None:
-        """Raise ChildFailedError if a child has ended."""
-        for child in self._children:
-            child.check()
-
-    def kill(self) -> None:
-        """End every child now, whatever it is doing."""
-        for child in self._children:
-            child.kill()
-
     def _start(self) -> None:
-        self._guard = self._undo.enter_context(Guard(self._paths.lock))
         if self._options.fresh:  # only now: the guard says that nobody else uses them
             for folder in (self._paths.data, self._paths.log):
                 shutil.rmtree(folder, ignore_errors=True)
         for folder in (self._paths.run, self._paths.data, self._paths.log):
             folder.mkdir(parents=True, exist_ok=True)
+        self._scratch(self._paths.scratch)
         self._start_stores()
         self._say("bringing the database's schema up to date ...")
         upgrade(self.info.postgres)
         key = admin_key(self.info.postgres, self._paths.key_file)
         self.info = replace(self.info, api_key=key)
-        self._start_services()
+        self._start_services(self._services())
         self._guard.forget_on_death(self._paths.stack_file)
         self._undo.callback(self._paths.stack_file.unlink, missing_ok=True)
         pids = {child.name: child.pid for child in self._children}
@@ -125,22 +85,6 @@ class Stack:
         if server.child is not None:
             self._children.append(server.child)
         return server.url()
-
-    def _start_services(self) -> None:
-        """Start all of them at once, then wait for each: most of their start is importing."""
-        self._undo.callback(self._stop_services)
-        started = [(service, self._child(service)) for service in self._services()]
-        begun = time.monotonic()
-        for service, child in started:
-            child.wait_until(service.ready, service.patience)
-            self._say(f"  {service.name} is ready ({time.monotonic() - begun:.1f} s)")
-
-    def _child(self, service: Service) -> Child:
-        self._say(f"starting {service.name} ...")
-        child = Child(service.spec)
-        self._guard.watch(child)
-        self._children.append(child)
-        return child
 
     def _stop_services(self) -> None:
         """Callers first, then those that they call, the stores last (they stop by themselves)."""
@@ -200,7 +144,7 @@ class Stack:
         stores = {"DATABASE_URL": self.info.postgres, "REDIS_URL": self.info.redis}
         own = {"OUTDIAL_SECRET_KEY": secrets.token_hex(32), "OUTDIAL_HOST": "127.0.0.1"}
         merged = {**environment.base(), **own, **env, **stores, **self._options.env}
-        return Place(merged, self._paths.log, self._paths.run)
+        return Place(merged, self._paths.log, self._paths.scratch)
 
     def _far_ends(
         self, carrier_port: int, providers_port: int
@@ -211,7 +155,7 @@ class Stack:
         keys = environment.SandboxKeys()
         carrier, providers = (f"http://127.0.0.1:{p}" for p in (carrier_port, providers_port))
         self.info = replace(self.info, carrier_url=carrier, providers_url=providers)
-        place = Place(environment.base(), self._paths.log, self._paths.run)
+        place = Place(environment.base(), self._paths.log, self._paths.scratch)
         rate = f"{self._options.calls_per_second:g}"
         arguments = {
             "account-sid": keys.account_sid,

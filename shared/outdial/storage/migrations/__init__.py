@@ -1,1 +1,1 @@
-"""Alembic's folder; `storage.engine.upgrade` and `downgrade` run it."""
+"""Alembic's folder; `storage.schema.upgrade` and `downgrade` run it."""

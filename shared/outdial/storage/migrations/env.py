@@ -1,4 +1,4 @@
-"""Alembic's entry: it works on the connection and in the transaction of `engine.upgrade`."""
+"""Alembic's entry: it works on the connection and in the transaction of `schema.upgrade`."""
 
 from alembic import context
 
