@@ -1,8 +1,12 @@
 """`outdial campaign`: make one, fill it, run it, watch it, take the results."""
 
 import hashlib
+import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Annotated, Any
 
 import typer
@@ -26,6 +30,7 @@ _TYPES = {
     ".jsonl": "application/x-ndjson",
 }
 _SHOWN_REFUSALS = 20
+_STDIN = Path("-")
 
 
 @app.command()
@@ -55,19 +60,21 @@ def create(
 @app.command("import")
 def import_leads(
     campaign: Campaign,
-    file: Annotated[Path, typer.Argument(help="CSV, JSON or NDJSON, by its ending.")],
+    file: Annotated[
+        Path, typer.Argument(help="CSV, JSON or NDJSON, by its ending; -: CSV from stdin.")
+    ],
     as_json: AsJson = False,
 ) -> None:
     """Add leads from a file. Good rows are in even when others are refused (then exit 1).
 
     Importing the same file again adds nothing twice.
     """
-    content_type = _TYPES.get(file.suffix.lower())
+    content_type = _TYPES.get(".csv" if file == _STDIN else file.suffix.lower())
     if content_type is None:
         raise CommandFailedError(f"{file}: give it an ending that says what it is: .csv, .json ...")
-    with connect() as api:
+    with connect() as api, _kept(file) as kept:
         path = f"/v1/campaigns/{campaign}/leads?results=refused"
-        done = api.post_file(path, file, content_type, _key_of(campaign, file))
+        done = api.post_file(path, kept, content_type, _key_of(campaign, kept))
     if as_json:
         print_json(done)
     else:
@@ -127,7 +134,7 @@ def status(campaign: Campaign, as_json: AsJson = False) -> None:
 
 @app.command()
 def check(campaign: Campaign, as_json: AsJson = False) -> None:
-    """Try it without dialing: who can be called, when, and why each other one cannot."""
+    """Dial nobody: say who can be called, when, and why not."""
     with connect() as api:
         found = api.post(f"/v1/campaigns/{campaign}/check", timeout=600)
     if as_json:
@@ -139,7 +146,10 @@ def check(campaign: Campaign, as_json: AsJson = False) -> None:
 
 @app.command()
 def watch(campaign: Campaign) -> None:
-    """Follow it until every lead is finished, or waits for a time its person asked for."""
+    """Follow it to the end.
+
+    Until every lead is finished, or waits for a time its person asked for.
+    """
     with connect() as api:
         watch_campaign(api, [campaign])
 
@@ -202,6 +212,18 @@ def _report(done: Json) -> None:
         err.print(f"... and {len(refused) - _SHOWN_REFUSALS} more (--json has them all)")
     if refused:
         err.print(f"{len(refused)} rows were refused: mend them and import the file again.")
+
+
+@contextmanager
+def _kept(file: Path) -> Iterator[Path]:
+    """`file`, or what stdin holds as one: it is read twice."""
+    if file != _STDIN:
+        yield file
+        return
+    with NamedTemporaryFile(suffix=".csv") as kept:
+        shutil.copyfileobj(sys.stdin.buffer, kept)
+        kept.flush()
+        yield Path(kept.name)
 
 
 def _key_of(campaign: str, file: Path) -> str:

@@ -149,7 +149,10 @@ def drain_pod(
     pod_id: Annotated[str, typer.Argument(help="As `outdial pod list` names it.")],
     as_json: AsJson = False,
 ) -> None:
-    """Let a pod take no new calls until it is started anew; those that go on are not cut."""
+    """Let a pod take no new calls.
+
+    Those that go on are not cut. It stays so until it is started anew.
+    """
     with connect() as api:
         answer = api.post(f"/v1/pods/{pod_id}/drain", {})
     if as_json:

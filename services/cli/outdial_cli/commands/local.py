@@ -26,7 +26,10 @@ def add_to(app: typer.Typer) -> None:
 def demo(
     pods: Annotated[int, typer.Option(min=1, max=8, help="Media pods to start.")] = 2,
 ) -> None:
-    """Run a campaign in the sandbox and check every outcome against what really happened."""
+    """Run a campaign in the sandbox, and check every outcome.
+
+    What the sandbox's ledger saw and heard is the truth that it is checked against.
+    """
     from outdial_cli.demo.demo import run_demo
 
     with launching(until_stopped=False):
@@ -57,11 +60,21 @@ def up(
 def sandbox(
     port: Annotated[int, typer.Option(help="The carrier's port.")] = 8100,
     providers_port: Annotated[int, typer.Option(help="The providers' port.")] = 8101,
-    account_sid: Annotated[str, typer.Option(help="Make up one: AC and 32 hex digits.")] = "",
-    auth_token: Annotated[str, typer.Option(help="Make up one; it signs the webhooks.")] = "",
-    calls_per_second: Annotated[float, typer.Option(min=0.1)] = 1.0,
+    account_sid: Annotated[
+        str,
+        typer.Option(help="AC and 32 hex digits; made up if you give none."),
+    ] = "",
+    auth_token: Annotated[
+        str, typer.Option(help="Signs the webhooks; made up if you give none.")
+    ] = "",
+    calls_per_second: Annotated[
+        float, typer.Option(min=0.1, help="How fast it places calls; others wait in its queue.")
+    ] = 1.0,
 ) -> None:
-    """Run only the telephone network and the providers, for any Twilio voice application."""
+    """Run only the sandbox, for any Twilio application.
+
+    A telephone network, and what plays Deepgram and Groq: see docs/sandbox.md.
+    """
     from outdial_cli.stack.sandbox_only import SandboxOnly, SandboxSettings
 
     settings = SandboxSettings(port, providers_port, account_sid, auth_token, calls_per_second)
@@ -75,7 +88,7 @@ def sandbox(
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
-    """Say what is missing to make a real call; exit 1 if something is."""
+    """Say what is missing for a real call (then exit 1)."""
     from outdial_cli.doctor.report import run_doctor
 
     raise typer.Exit(run_doctor(as_json))
