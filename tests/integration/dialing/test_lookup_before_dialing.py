@@ -4,8 +4,8 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from dialing_world import World
@@ -284,7 +284,7 @@ async def test_the_pod_that_holds_the_slot_asks(
     world: World, shop: Shop, http: GuardedHttp
 ) -> None:
     attempt = await world.claim(await a_lead(world, shop))
-    kit = Kit(world.runtime, *cast("tuple[Any, Any]", (SimpleNamespace(), SimpleNamespace())), http)
+    kit = Kit(world.runtime, Mock(), Mock(), http)  # neither is needed: prepare is none
     preparation = Preparation(kit)
     preparation.follow([attempt.id])
     await until(lambda: _is_answered(world, attempt))
