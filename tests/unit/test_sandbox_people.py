@@ -180,6 +180,11 @@ def test_short_speech_leaves_out_the_backchannels() -> None:
     assert call("21", [(0.1, 1.2)]).intents[0] == "confirm"
 
 
+def test_who_hears_badly_asks_twice_and_then_answers() -> None:
+    bot = call("28", [(0.1, 5.0)])
+    assert bot.intents[:3] == ["repeat", "repeat", "confirm"]
+
+
 def test_screening_asks_then_the_owner_comes() -> None:
     bot = call("23", [(4.0, 7.0)])
     assert bot.intents[:4] == ["screening", "screening", "hello", "confirm"]

@@ -268,6 +268,20 @@ def test_a_tool_that_has_not_answered_is_waited_for() -> None:
     assert call.reply() == Reply()
 
 
+def test_what_was_said_is_said_again_as_often_as_it_is_asked_for() -> None:
+    call = appointment()
+    before = call.messages[-1]["content"]
+    for _ in range(2):
+        (reply,) = call.hear("Sorry, what did you say?")
+        assert (reply.say, reply.calls) == (f"Of course. {before}", ())
+    assert called(call.hear("Yes, that is right."))[0][0] == "record_outcome"
+
+
+def test_before_anything_was_said_it_opens_the_call() -> None:
+    (reply,) = Call("You are Ada.", []).hear("Can you repeat that please?")
+    assert "this is Ada" in reply.say
+
+
 def test_what_was_not_recognised_is_asked_for_again() -> None:
     call = appointment()
     call.hear("Could you say that again?")

@@ -216,6 +216,16 @@ TABLE: dict[str, Entry] = {
         ),
         "a human to put calls through to: says who they are, and hangs up 4 s later",
     ),
+    "28": Entry(
+        _talks(
+            "half_deaf",
+            Move(AfterBot(), say="repeat"),
+            Move(AfterBot(), say="repeat"),
+            Move(AfterBot(), say="confirm"),
+            *_TO_THE_END,
+        ),
+        "half-deaf: asks the bot twice to say it again, then says yes",
+    ),
 }
 
 

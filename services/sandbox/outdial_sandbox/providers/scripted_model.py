@@ -136,6 +136,9 @@ class _Words:
         question = next((s.question for s in scripts if s.question), "")
         purpose = next((s.purpose for s in scripts if s.purpose), "")
         self.heard = " ".join(history.heard)
+        opening = history.opening or (
+            f"Hello, this is {history.agent}, an automated assistant. {purpose} {question}"
+        )
         self._places = {
             "{question}": question,
             "{purpose}": purpose,
@@ -143,8 +146,8 @@ class _Words:
             "{heard}": self.heard,
             **{f"{{result.{key}}}": str(value) for key, value in history.result.items()},
             "{tomorrow}": (now + timedelta(days=1)).isoformat(timespec="minutes"),
-            "{opening}": history.opening
-            or f"Hello, this is {history.agent}, an automated assistant. {purpose} {question}",
+            "{opening}": opening,
+            "{last}": _again(history.said[-1]) if history.said else opening,
         }
 
     def of(self, text: Any) -> Any:
@@ -154,3 +157,8 @@ class _Words:
         for place, value in self._places.items():
             text = text.replace(place, value)
         return text
+
+
+def _again(text: str) -> str:
+    """What was said last, as it is said again: without the "of course" of the time before."""
+    return text.removeprefix("Of course. ").rstrip("…").strip()
