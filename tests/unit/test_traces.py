@@ -126,8 +126,10 @@ def test_of_an_error_only_its_class_is_told(heard: Heard) -> None:
 
 def test_a_span_may_tell_of_what_is_past(heard: Heard) -> None:
     began, ended = (datetime(2026, 1, 1, hour, tzinfo=UTC) for hour in (9, 10))
-    traces.span("attempt", own=CALL, began=began).end(ended)
-    span = heard[0][0]
+    span = traces.span("attempt", own=CALL, began=began)
+    span.stop(ended)
+    span.end()
+    assert heard == [(span, CALL)]
     assert span.ended_ns - span.began_ns == 3600 * 10**9
 
 

@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from outdial_api import problems
 from outdial_api.body_limit import IMPORT_LIMIT, BodyLimit
 from outdial_api.request_metrics import RequestMetrics
+from outdial_api.request_traces import RequestTraces
 from outdial_api.routes import (
     calls,
     campaign_check,
@@ -103,6 +104,7 @@ def create_app(settings: Settings) -> FastAPI:
     ]
     app.add_middleware(BodyLimit, larger=larger)
     app.add_middleware(RequestMetrics)
+    app.add_middleware(RequestTraces)
     return app
 
 

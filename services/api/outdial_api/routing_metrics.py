@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from outdial.observability import traces
 from outdial.observability.metrics import ANSWERS, ANSWERS_DEGRADED
 from outdial.operations.route_answered_call import Answered
 from outdial.routing.pod_registry import PodView
@@ -23,6 +24,8 @@ def count_answer(route: str, answered: Answered, holds: int) -> None:
     else:
         said = "held_again" if holds else "held"
     ANSWERS.labels(route, said).inc()
+    pod = answered.slot.pod_id if answered.slot else None
+    traces.note(said=said, pod=pod, degraded=answered.degraded, stream_no=answered.stream_no)
     if answered.degraded:
         ANSWERS_DEGRADED.inc()
 

@@ -9,6 +9,8 @@ from typing import Any
 import structlog
 from outdial.domain.attempt_state import Plan
 from outdial.domain.call_outcome import EndedBy
+from outdial.observability import traces
+from outdial.observability.trace_ids import attempt_span
 from outdial.operations.conversation_record import (
     ConversationBrief,
     Standing,
@@ -104,6 +106,7 @@ class Conversation:
             give_up=self._give_up,
         )
         self._run = PipelineRun(self._pipeline.worker)
+        self._span = traces.NOTHING
         self._tasks: set[asyncio.Task[Any]] = set()
         self._idle_prompts_said = 0
         self._pipeline.worker.add_event_handler("on_pipeline_error", self._on_error)
@@ -206,6 +209,8 @@ class Conversation:
         self._stage = Stage.TALKING
         metrics.live_calls.inc()
         self._transcript.milestone("stream_started")
+        call = attempt_span(self.brief.attempt_id, self.brief.lead_id)
+        self._span = traces.span("conversation", call, own=self.brief.span)
         agent = self.brief.template.agent
         answered = self.brief.answered_at or datetime.now(UTC)
         gone = (datetime.now(UTC) - answered).total_seconds()
@@ -351,6 +356,17 @@ class Conversation:
             await self._writer.drain()
             metrics.live_calls.dec()
             metrics.calls.labels(ending.ended_by, ending.reason).inc()
+            self._end_span(ending)
+
+    def _end_span(self, ending: Ending) -> None:
+        self._span.set(
+            attempt_id=self.brief.attempt_id,
+            stream_no=self.brief.stream_no,
+            ended_by=str(ending.ended_by),
+            reason=ending.reason,
+            human_turns=self._transcript.human_turns,
+        )
+        self._span.end()
 
     def _goes_on_elsewhere(self, ending: Ending) -> bool:
         """Whether another pod may take the call on: what was said is acted on there."""

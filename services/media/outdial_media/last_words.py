@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 
 import structlog
+from outdial.observability import traces
 from outdial.operations.conversation_record import ConversationBrief, commit_hangup
 from outdial.operations.runtime import Runtime
 from outdial.telephony.twiml import say_goodbye
@@ -91,10 +92,11 @@ class LastWords:
         elif not (person_hung_up and messages):
             return
         if owed or messages[-1]["role"] in {"user", "tool"}:
-            await closing_pass(
-                self.services.route(self.brief.template),
-                self.system_instruction,
-                messages,
-                self.tools,
-                max(1.0, deadline - time.monotonic()),
-            )
+            with traces.span("closing_pass", self.brief.span):
+                await closing_pass(
+                    self.services.route(self.brief.template),
+                    self.system_instruction,
+                    messages,
+                    self.tools,
+                    max(1.0, deadline - time.monotonic()),
+                )

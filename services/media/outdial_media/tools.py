@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import structlog
+from outdial.observability import traces
 from outdial.operations.conversation_record import (
     ConversationBrief,
     begin_tool_call,
@@ -72,13 +73,20 @@ class Tools:
         key = f"{name} {json.dumps(arguments, sort_keys=True, default=str)}"
         work = self._undelivered.pop(key, None)
         if work is None:
-            work = asyncio.ensure_future(self._run(name, dict(arguments), self._own_id(call_id)))
+            work = asyncio.ensure_future(self._traced(name, dict(arguments), call_id))
         try:
             return await asyncio.shield(work)
         except asyncio.CancelledError:
             if name in self._http:
                 self._undelivered[key] = work
             raise
+
+    async def _traced(self, name: str, arguments: dict[str, Any], call_id: str) -> ToolResult:
+        tool = name if name in self._offered else "unknown"
+        with traces.span(f"tool {tool}", self._brief.span, tool=tool) as span:
+            result = await self._run(name, arguments, self._own_id(call_id))
+            span.set(refused="error" in result.answer)
+            return result
 
     async def _run(self, name: str, arguments: dict[str, Any], call_id: str) -> ToolResult:
         if name not in self._offered:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from outdial.observability import traces
 from outdial.operations.conversation_record import (
     ConversationBrief,
     SpokenTurn,
@@ -90,6 +91,13 @@ class Transcript:
                 raw={"ms_after_speech": speech.timing} if speech and speech.timing else None,
             )
         )
+
+    def trace_reply(self, latency_ms: int, steps: Mapping[str, int]) -> None:
+        """A reply begins to be heard: a span from the person's last sound until now."""
+        began = datetime.now(UTC) - timedelta(milliseconds=latency_ms)
+        span = traces.span("turn", self._brief.span, began=began, turn=self._position)
+        span.set(**{f"{step}_ms": milliseconds for step, milliseconds in steps.items()})
+        span.end()
 
     def filler(self, text: str, seconds: float) -> None:
         """Something was said to cover a wait. The model is not told."""

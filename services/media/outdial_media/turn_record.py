@@ -54,6 +54,7 @@ class TurnRecord:
             for step, milliseconds in self._timing.since(ended).items():
                 speech.timing[step] = milliseconds
                 metrics.turn_steps.labels(step).observe(milliseconds / 1000)
+            self._transcript.trace_reply(speech.latency_ms, speech.timing)
         if not self._agent_was_heard:
             self._agent_was_heard = True
             seconds = time.monotonic() - self._line.started_at

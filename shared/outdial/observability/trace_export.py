@@ -149,7 +149,7 @@ class _Patient(SpanExporter):
     def __init__(self, inner: SpanExporter) -> None:
         self._inner = inner
         self._lost = 0
-        self._words = _LastWords()
+        self._words = _FirstWords()
         ours = logging.getLogger("opentelemetry")
         ours.propagate = False  # a line for each try, from each process
         ours.addHandler(self._words)
@@ -160,9 +160,10 @@ class _Patient(SpanExporter):
             if self._lost:
                 _log.info("traces_exported_again", spans_lost=self._lost)
             self._lost = 0
+            self._words.take()
             return result
         if not self._lost:
-            _log.warning("traces_not_exported", reason=self._words.last)
+            _log.warning("traces_not_exported", reason=self._words.take())
         self._lost += len(spans)
         SPANS_DROPPED.inc(len(spans))
         return result
@@ -172,10 +173,18 @@ class _Patient(SpanExporter):
         logging.getLogger("opentelemetry").removeHandler(self._words)
 
 
-class _LastWords(logging.Handler):
-    """Keeps what the exporter said last, for our own line."""
+class _FirstWords(logging.Handler):
+    """Keeps what the exporter said first of a trouble: later it only says that it gave up."""
 
-    last = "the collector did not take them"
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._first: str | None = None
+
+    def take(self) -> str:
+        """What was said, and forget it."""
+        said, self._first = self._first, None
+        return said or "the collector did not take them"
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.last = record.getMessage()[:300]
+        if "Queue full" not in record.msg:
+            self._first = self._first or record.getMessage()[:300]

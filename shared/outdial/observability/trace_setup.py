@@ -1,7 +1,7 @@
 """Whether traces are exported, and where to: OpenTelemetry's own variables say it.
 
 OTEL_EXPORTER_OTLP_ENDPOINT (or ..._TRACES_ENDPOINT) turns them on, OTEL_TRACES_EXPORTER=none or
-OTEL_SDK_DISABLED=true off. With neither, nothing of OpenTelemetry is imported.
+OTEL_SDK_DISABLED=true off. With neither, nothing is imported here.
 """
 
 import os

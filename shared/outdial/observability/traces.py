@@ -7,18 +7,27 @@ number: never what a person said, a telephone number or a secret. Of an error it
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextvars import ContextVar, Token
 from datetime import datetime
+from functools import wraps
 from types import TracebackType
-from typing import Literal, Self
+from typing import Any, Literal, ParamSpec, Self, TypeVar
 from uuid import UUID
 
 from outdial.observability.redaction import without_secrets
-from outdial.observability.trace_ids import SpanContext, is_sampled, traceparent
+from outdial.observability.trace_ids import (
+    SpanContext,
+    attempt_span,
+    is_sampled,
+    traceparent,
+)
 
 Kind = Literal["internal", "server", "client"]
 Value = str | int | float | bool | UUID | None
+P = ParamSpec("P")
+T = TypeVar("T")
+Work = Callable[P, Coroutine[Any, Any, T]]
 
 _LONGEST = 200
 
@@ -76,9 +85,14 @@ class Span:
         """Mark it as failed: a class of errors or a code, not a message."""
         self.error = what[:_LONGEST]
 
-    def end(self, at: datetime | None = None) -> None:
-        """It is over, now or at a moment that is past."""
+    def stop(self, at: datetime | None = None) -> None:
+        """It is over, now or at a moment that is past; it is sent later."""
         self.ended_ns = time.time_ns() if at is None else _nanoseconds(at)
+
+    def end(self) -> None:
+        """Send it. It is over now, if it was not stopped before."""
+        if not self.ended_ns:
+            self.stop()
         context, sink = self.context, _Process.sink
         if (
             context is not None
@@ -116,7 +130,10 @@ class _Nothing(Span):
     def fail(self, what: str) -> None:
         pass
 
-    def end(self, at: datetime | None = None) -> None:
+    def stop(self, at: datetime | None = None) -> None:
+        pass
+
+    def end(self) -> None:
         pass
 
     def __enter__(self) -> Self:
@@ -136,7 +153,8 @@ class _Process:
 
 
 _current: ContextVar[Span | None] = ContextVar("outdial_span", default=None)
-_NOTHING = _Nothing("nothing")
+NOTHING = _Nothing("nothing")
+"""What nobody listens to."""
 
 
 def listen(sink: Sink | None, ratio: float = 1.0) -> None:
@@ -160,7 +178,7 @@ def span(
 ) -> Span:
     """A span that begins now, or began at a moment that is past; `Span` has the rest."""
     if _Process.sink is None:
-        return _NOTHING
+        return NOTHING
     # What stands somewhere by itself is not the child of whatever runs at the moment.
     made = Span(
         name,
@@ -173,11 +191,31 @@ def span(
     return made
 
 
+def traced(name: str, kind: Kind = "internal") -> Callable[[Work[P, T]], Work[P, T]]:
+    """Put a span around each call of a coroutine function."""
+
+    def around(work: Work[P, T]) -> Work[P, T]:
+        @wraps(work)
+        async def inside(*args: P.args, **kwargs: P.kwargs) -> T:
+            with span(name, kind=kind):
+                return await work(*args, **kwargs)
+
+        return inside
+
+    return around
+
+
 def belongs_to(call: SpanContext) -> None:
     """Say whose call the work at hand is about, for spans that began without knowing it."""
     outermost = _outermost()
     if outermost is not None and outermost.own is None and outermost.parent is None:
         outermost.parent = call
+
+
+def about_attempt(attempt_id: UUID, lead_id: UUID | None) -> None:
+    """The work at hand belongs to this attempt."""
+    belongs_to(attempt_span(attempt_id, lead_id))
+    note(attempt_id=attempt_id, lead_id=lead_id)
 
 
 def begins(first: SpanContext) -> None:

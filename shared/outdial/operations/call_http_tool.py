@@ -12,6 +12,7 @@ import structlog
 from outdial.domain.call_template import HttpAnswer, HttpRequest, HttpTool
 from outdial.domain.json_path import at_path
 from outdial.domain.placeholders import PLACEHOLDER, fill
+from outdial.observability import traces
 from outdial.operations.guarded_http import AddressRefused, GuardedHttp
 from outdial.operations.tool_secrets import SecretMissing, fill_headers
 
@@ -72,13 +73,16 @@ async def ask(
     try:
         url = filled_url(request.url, values)
         headers = fill_headers(request.headers, values, host)
-        fetched = await http.fetch(
-            request.method,
-            url,
-            headers=headers.headers,
-            json=body,
-            seconds=request.timeout_seconds,
-        )
+        with traces.span(request.method, kind="client") as span:
+            span.set_standard("server.address", host)
+            fetched = await http.fetch(
+                request.method,
+                url,
+                headers={**traces.headers(), **headers.headers},
+                json=body,
+                seconds=request.timeout_seconds,
+            )
+            span.set_standard("http.response.status_code", fetched.status)
     except TimeoutError:
         raise NoAnswer(f"no answer within {request.timeout_seconds:g} seconds") from None
     except (AddressRefused, SecretMissing) as error:

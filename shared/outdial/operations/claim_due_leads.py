@@ -13,6 +13,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from outdial.domain.fair_shares import Wish, fair_shares
+from outdial.observability import traces
 from outdial.observability.metrics import CLAIMED, DISPATCH_SECONDS, REFUSED
 from outdial.operations.caller_number import CallerPool
 from outdial.operations.claim_round import Claim, ClaimRound
@@ -39,6 +40,7 @@ class DispatchReport:
     refused: dict[str, int] = field(default_factory=dict)  # reason to count
     finished: int = 0  # leads that expired, or whose numbers are all suppressed
     busy: bool = False  # somebody else claims at this moment
+    spans: list[traces.Span] = field(default_factory=list)  # of the claims
 
 
 async def dispatch(runtime: Runtime) -> DispatchReport:
@@ -98,7 +100,9 @@ async def _claim(
             break
         claims, waiting = await _one_round(claim_round, waiting, room)
         room = 0 if claim_round.out_of_slots else room - len(claims)
-        report.claimed += await _write(session, claim_round, claims)
+        kept = await _write(session, claim_round, claims)
+        report.claimed += [claim.attempt_id for claim in kept]
+        report.spans += [claim.span for claim in kept]
     await callers.write(session)
     report.refused, report.finished = dict(claim_round.refused), claim_round.finished
     return claim_round.leftover
@@ -130,7 +134,7 @@ async def _one_round(
 
 async def _write(
     session: AsyncSession, claim_round: ClaimRound, claims: list[Claim]
-) -> list[uuid.UUID]:
+) -> list[Claim]:
     """Attempts, then leads. One whose lead, number or branch is taken is left out."""
     written = await attempts.insert_queued(session, [claim.row for claim in claims])
     kept = [claim for claim in claims if claim.attempt_id in written]
@@ -139,7 +143,7 @@ async def _write(
     for claim in claims:
         if claim.attempt_id not in written:
             await claim_round.lost_race(claim)
-    return [claim.attempt_id for claim in kept]
+    return kept
 
 
 def _publish(runtime: Runtime, report: DispatchReport) -> None:
@@ -149,6 +153,8 @@ def _publish(runtime: Runtime, report: DispatchReport) -> None:
     if not report.claimed:
         return
     CLAIMED.inc(len(report.claimed))
+    for span in report.spans:
+        span.end()
     size = chunk_size(runtime.settings)
     for start in range(0, len(report.claimed), size):
         runtime.hints.place(report.claimed[start : start + size])

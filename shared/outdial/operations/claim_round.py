@@ -14,11 +14,14 @@ from outdial.domain.dial_gates import SOON, Reason, Refused
 from outdial.domain.lead_state import LeadState
 from outdial.domain.limits import LiveCalls, NumberPast, looks_back
 from outdial.domain.retry_policy import LeadView, NextContact, pass_over
+from outdial.observability import traces
 from outdial.operations.caller_number import CallerPool
 from outdial.operations.calling_rules import CallingRules, rules_of
 from outdial.operations.check_gates import Candidate, check_gates
+from outdial.operations.enqueue_call import SYSTEM_PREFIX
 from outdial.operations.parse_template import template_of
 from outdial.operations.runtime import Runtime
+from outdial.operations.trace_attempt import span_of_claim
 from outdial.routing.slot_reservation import NoRoom, Slot, reserve
 from outdial.storage import attempts, leads, number_history, suppressions, templates
 from outdial.storage.ids import new_id
@@ -38,6 +41,7 @@ class Claim:
 
     lead_id: uuid.UUID
     row: dict[str, object]
+    span: traces.Span = traces.NOTHING  # sent once it is committed
 
     @property
     def attempt_id(self) -> uuid.UUID:
@@ -226,7 +230,8 @@ class ClaimRound:
             "hinted_at": self.now,
             "claim_expires_at": self.now + timedelta(seconds=lease),
         }
-        return Claim(lead.id, row | pod)
+        asked_for = campaign.name.startswith(SYSTEM_PREFIX)
+        return Claim(lead.id, row | pod, span_of_claim(lead, asked_for=asked_for))
 
     def _limits(self, campaign: Campaign) -> LiveCalls:
         return LiveCalls(

@@ -16,6 +16,7 @@ from outdial.domain.call_events import Event, Source
 from outdial.domain.call_outcome import EndedBy
 from outdial.domain.call_template import CallTemplate
 from outdial.domain.placeholders import fill, values_for
+from outdial.observability.trace_ids import SpanContext, stream_span
 from outdial.operations.parse_template import template_of
 from outdial.operations.record_callback import record_event
 from outdial.operations.runtime import Runtime
@@ -63,6 +64,11 @@ class ConversationBrief:
     tool_history: Sequence[EarlierToolCall] = ()
     awaits_lookup: bool = False
     """The template's lookup has not been asked: variables of it are missing, nobody is dialed."""
+
+    @property
+    def span(self) -> SpanContext:
+        """The conversation, as its parts name it in the call's trace."""
+        return stream_span(self.attempt_id, self.lead_id, self.stream_no)
 
     @property
     def greeting(self) -> str:

@@ -12,6 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from outdial.domain.errors import Conflict, FieldProblem, InvalidInput, NotFound
 from outdial.domain.placeholders import variables_of
+from outdial.observability import traces
+from outdial.observability.trace_ids import lead_span
 from outdial.operations.check_lead import RawLead, Target, check_lead
 from outdial.operations.create_template import DEFAULT_SLUG
 from outdial.operations.parse_template import template_of
@@ -63,6 +65,8 @@ async def enqueue_call(runtime: Runtime, request: CallRequest, ids: RequestIds) 
         row = await leads.get(session, lead.id)
     if row is None:
         raise NotFound("The call was not written.")
+    traces.begins(lead_span(row.id))
+    traces.note(lead_id=row.id, template=template.slug, fresh=not known)
     runtime.hints.dispatch()
     return EnqueuedCall(row, template, not known)
 

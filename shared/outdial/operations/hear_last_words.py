@@ -17,6 +17,7 @@ import httpx
 import structlog
 
 from outdial.domain.call_template import Voice
+from outdial.observability import traces
 from outdial.operations.ask_in_time import STORE_ERRORS
 from outdial.operations.conversation_record import (
     ConversationBrief,
@@ -118,7 +119,9 @@ def _messages(
     return [*system, *said]
 
 
+@traces.traced("closing_pass")
 async def _run(runtime: Runtime, unheard: _Unheard) -> int:
+    traces.about_attempt(unheard.brief.attempt_id, unheard.brief.lead_id)
     called = 0
     messages = list(unheard.messages)
     seconds = runtime.settings.closing_pass_seconds

@@ -22,6 +22,7 @@ from outdial.domain.dial_gates import Reason
 from outdial.domain.internet_address import read_allow_list
 from outdial.domain.lookup_answer import Answered, Failed, Found, SaysNo, fallbacks, read_answer
 from outdial.domain.placeholders import values_for
+from outdial.observability import traces
 from outdial.observability.metrics import LOOKUP_SECONDS
 from outdial.operations.call_http_tool import Answer, NoAnswer, ask
 from outdial.operations.conversation_record import called
@@ -45,6 +46,7 @@ class _Question:
     brought: dict[str, object]  # by the lead itself
 
 
+@traces.traced("lookup")
 async def look_up(runtime: Runtime, http: GuardedHttp, attempt_id: uuid.UUID) -> None:
     """Ask for one queued attempt, and have it dialed, or not.
 
@@ -64,6 +66,7 @@ async def look_up(runtime: Runtime, http: GuardedHttp, attempt_id: uuid.UUID) ->
     seconds = time.monotonic() - began
     word = _word(judged)
     LOOKUP_SECONDS.labels(word).observe(seconds)
+    traces.note(result=word)
     if not isinstance(judged, Found):
         reason = judged.error if isinstance(judged, Failed) else ""
         _log.warning("lookup", attempt_id=str(attempt_id), status=word, reason=reason)
@@ -89,6 +92,7 @@ async def _question(runtime: Runtime, attempt_id: uuid.UUID) -> _Question | None
         template = await templates.get(session, attempt.template_id) if attempt else None
         if attempt is None or template is None or attempt.stop_reason is not None:
             return None
+        traces.about_attempt(attempt.id, attempt.lead_id)
         lead, contact = await called(session, attempt)
     brought = dict(lead.variables) if lead else {}
     values = values_for(brought, contact.name if contact else None, attempt.phone)

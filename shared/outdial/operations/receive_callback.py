@@ -7,6 +7,7 @@ import structlog
 
 from outdial.domain.call_events import Event
 from outdial.domain.errors import Unavailable
+from outdial.observability import traces
 from outdial.operations.ask_in_time import STORE_ERRORS
 from outdial.operations.record_callback import record_event
 from outdial.operations.runtime import Runtime
@@ -38,6 +39,8 @@ async def receive_callback(runtime: Runtime, attempt_id: UUID, event: Event) -> 
         async with runtime.sessions() as session:
             attempt = await attempts.get(session, attempt_id)
         if attempt is not None:
+            traces.about_attempt(attempt.id, attempt.lead_id)
+            traces.note(event=event.kind, call_status=status or None)
             await record_event(runtime, attempt_id, event)
     except STORE_ERRORS as error:
         raise Unavailable("The database does not answer; tell it again.") from error

@@ -15,6 +15,7 @@ import structlog
 from outdial.domain.attempt_state import AttemptState, Plan
 from outdial.domain.call_events import Event
 from outdial.domain.call_template import Pods
+from outdial.observability import traces
 from outdial.operations.ask_in_time import Away
 from outdial.operations.connect_call import (
     answer_lease,
@@ -62,6 +63,8 @@ async def route_answered_call(
     Both are asked at once. Only a slot that the attempt holds is confirmed so early: another one is
     reserved when it is known that the call may go on.
     """
+    if hint.lead_id is not None:
+        traces.about_attempt(attempt_id, hint.lead_id)
     read, held = await asyncio.gather(_read(gateway, attempt_id), _held(gateway, attempt_id))
     if isinstance(read, Away):
         _log.warning("answered_without_database", attempt_id=str(attempt_id), reason=read.reason)
@@ -120,7 +123,10 @@ def event_of(answered: Answered, now: datetime) -> Event | None:
 async def read_attempt(runtime: Runtime, attempt_id: UUID) -> Attempt | None:
     """The attempt as it stands."""
     async with runtime.sessions() as session:
-        return await attempts.get(session, attempt_id)
+        found = await attempts.get(session, attempt_id)
+    if found is not None:
+        traces.about_attempt(found.id, found.lead_id)
+    return found
 
 
 async def _read(gateway: Gateway, attempt_id: UUID) -> tuple[AnsweredCall | None, Pods] | Away:

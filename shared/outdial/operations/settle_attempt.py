@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from outdial.domain.attempt_state import AttemptState, StopReason
 from outdial.domain.call_events import Event, Source
 from outdial.domain.fold_events import fold
+from outdial.observability import traces
 from outdial.observability.metrics import ENDED
 from outdial.operations.ask_in_time import STORE_ERRORS
 from outdial.operations.decide_lead import decide_lead
@@ -23,6 +24,7 @@ from outdial.operations.fold_into_attempt import ends_now, write_folded
 from outdial.operations.runtime import Runtime
 from outdial.operations.stop_attempts import Stopped, act_on, stop_attempts
 from outdial.operations.store_outages import store_failed
+from outdial.operations.trace_attempt import span_of_attempt
 from outdial.operations.zombie_calls import OVER, is_zombie
 from outdial.routing.slot_reservation import extend, release
 from outdial.storage import attempts, call_events, leads, locks, suppressions
@@ -47,6 +49,7 @@ class Settlement:
     slot_lease_seconds: float | None = None  # extend the reservation: the phone rings
     calls_to_end: dict[str, list[int]] = field(default_factory=dict)  # CallSid: unread events
     stopped: Stopped = field(default_factory=Stopped)
+    span: traces.Span = traces.NOTHING  # of the whole attempt, sent once it is committed
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,7 @@ Append = Callable[[AsyncSession, Locked], Awaitable[Event | None]]
 """Decides, with everything locked, on a fact to add before settling; None leaves things as is."""
 
 
+@traces.traced("settle_attempt")
 async def settle_attempt(
     runtime: Runtime,
     attempt_id: uuid.UUID,
@@ -99,6 +103,7 @@ async def lock_for_settling(session: AsyncSession, attempt_id: uuid.UUID) -> Loc
     found = await attempts.get(session, attempt_id)
     if found is None:
         return None
+    traces.about_attempt(found.id, found.lead_id)
     await locks.lock_number(session, found.phone)
     lead = await leads.lock(session, found.lead_id) if found.lead_id else None
     attempt = await attempts.lock(session, attempt_id)
@@ -122,6 +127,8 @@ async def settle_locked(
     await session.flush()
     settlement = Settlement(attempt.id, AttemptState(attempt.state), attempt.outcome)
     settlement.just_ended = AttemptState.ENDED is settlement.state is not before
+    if settlement.just_ended:
+        settlement.span = span_of_attempt(attempt)
     if locked.lead is not None and _must_decide(locked.lead, attempt, changed):
         settlement.lead_due_at = await decide_lead(session, locked.lead, attempt, folded.facts, now)
     if settlement.state in _RINGS and settlement.state is not before:
@@ -135,6 +142,8 @@ async def settle_locked(
 
 async def after_settling(runtime: Runtime, settlement: Settlement) -> None:
     """What the transaction decided, done; a crash here is mended by sweeps."""
+    traces.note(state=str(settlement.state), outcome=settlement.outcome)
+    settlement.span.end()
     if settlement.just_ended:
         ENDED.labels(settlement.outcome or "").inc()
         _log.info(

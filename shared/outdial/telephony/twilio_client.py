@@ -17,6 +17,7 @@ from requests.exceptions import RequestException
 from twilio.base.exceptions import TwilioException
 from twilio.rest import Client
 
+from outdial.observability import traces
 from outdial.settings import Settings
 from outdial.telephony.callbacks import AnswerHint, CallbackUrls
 from outdial.telephony.dial_result import (
@@ -73,6 +74,7 @@ class TwilioCarrier:
         self._threads = ThreadPoolExecutor(MOST_REQUESTS_AT_ONCE, thread_name_prefix="twilio")
         self._local = threading.local()
 
+    @traces.traced("POST Calls", "client")
     async def place(self, call: PlaceCall) -> DialResult:
         """POST the call, once, whatever comes back."""
         fields = self._fields(call)
@@ -131,6 +133,7 @@ class TwilioCarrier:
         """Let threads go; requests under way are finished by nobody's waiting."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
+    @traces.traced("POST Calls/{sid}", "client")
     async def _update(self, sid: str, **fields: str) -> UpdateResult:
         try:
             await self._run(lambda client: client.calls(sid).update(**fields))
