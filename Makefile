@@ -6,6 +6,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ONLY ?=
+# Processes that run tests, which wait more than they work: parts, and whole stacks (2: one by sound, a
+# telephone network in real time, and beside it those without sound; 1: one after the other).
+WORKERS ?= 4
+STACKS ?= 2
 # With ONLY, one of the two passes may well have no test that matches: pytest says so with exit 5.
 NONE_MATCHED = { code=$$?; test $$code = 5 && test -n "$(ONLY)" || exit $$code; }
 CHAOS := dialing fleet
@@ -35,10 +39,10 @@ up: $(READY) ## Run Outdial with the sandbox until Ctrl-C (for real calls: .venv
 	@$(BIN)/outdial up --sandbox
 
 test: $(READY) ## Every test except the long ones (ONLY=words: those whose name matches)
-	@echo "Rules, and parts against real stores and the sandbox (three processes):"
-	@$(BIN)/pytest -n 3 --dist loadgroup -m "not chaos and not acceptance" $(if $(ONLY),-k "$(ONLY)") || $(NONE_MATCHED)
-	@echo "The whole stack, by sound (alone: it is a telephone network in real time):"
-	@$(BIN)/pytest -m acceptance $(if $(ONLY),-k "$(ONLY)") || $(NONE_MATCHED)
+	@echo "Rules, and parts against real stores and the sandbox ($(WORKERS) processes):"
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not chaos and not acceptance" $(if $(ONLY),-k "$(ONLY)") || $(NONE_MATCHED)
+	@echo "Whole stacks, with sound and without ($(STACKS) processes):"
+	@$(BIN)/pytest -n $(STACKS) --dist loadscope tests/acceptance tests/chaos -m acceptance $(if $(ONLY),-k "$(ONLY)") || $(NONE_MATCHED)
 
 test-unit: $(READY) ## The rules only: seconds, no sockets
 	@$(BIN)/pytest tests/unit tests/property

@@ -1,10 +1,9 @@
-"""One whole stack for all acceptance tests, started by the first that asks.
+"""One whole stack for all tests with sound, started by the first that asks.
 
-The tests share one xdist group, so that one worker runs them all: a second stack would only take
-the processor from the first.
+One process runs this folder: two such stacks would take the processor from each other. Stacks
+without sound (tests/chaos) run beside it, with less right to the processor.
 """
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,37 +11,26 @@ from typing import Any
 import httpx
 import pytest
 import yaml
-from outdial.domain.call_template import DEFAULT_TOOLS
+from outdial.domain.call_template import DEFAULT_TOOLS, Retry
 from outdial_cli.api_client import ApiClient, Json
 from outdial_cli.stack.options import StackOptions, StackPaths
 from outdial_cli.stack.stack import Stack
+from polling import wait_until
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-Eventually = Callable[[Callable[[], bool], float, str], None]
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everybody's call at once comes first: the heaviest, while nothing delicate runs beside it."""
+    items.sort(key=lambda item: item.path.name != "test_people.py")
 
 
 @pytest.fixture(scope="session")
-def eventually() -> Eventually:
-    """Poll a condition; fail naming it when it has not come about after so many seconds."""
-
-    def poll(holds: Callable[[], bool], seconds: float, what: str) -> None:
-        deadline = time.monotonic() + seconds
-        while not holds():
-            if time.monotonic() > deadline:
-                pytest.fail(f"within {seconds:.0f} s not: {what}")
-            time.sleep(0.2)
-
-    return poll
-
-
-@pytest.fixture(scope="session")
-def ended(api: ApiClient, eventually: Eventually) -> Callable[[str], Json]:
+def ended(api: ApiClient) -> Callable[[str], Json]:
     """Wait until a call has ended, and read all of it."""
 
     def wait(call_id: str) -> Json:
-        eventually(lambda: api.get(f"/v1/calls/{call_id}")["state"] == "ended", 90, "call ended")
+        wait_until(lambda: api.get(f"/v1/calls/{call_id}")["state"] == "ended", 90, "call ended")
         return api.get(f"/v1/calls/{call_id}")
 
     return wait
@@ -94,11 +82,15 @@ def ledger(stack: Stack) -> Callable[[], dict[str, Any]]:
 
 @pytest.fixture(scope="session")
 def reminder(api: ApiClient) -> str:
-    """The example's appointment reminder, whose retries come after two seconds."""
+    """The example's appointment reminder, whose retries come after two seconds.
+
+    Who is silent is not called again: half a minute of silence is enough.
+    """
     body = yaml.safe_load((EXAMPLES / "templates" / "appointment-reminder.yaml").read_text())
     body["retry"]["cooldowns"] = dict.fromkeys(
-        ("busy", "no_answer", "declined", "machine", "silent", "failed", "technical_failure"), 2
+        ("busy", "no_answer", "declined", "machine", "failed", "technical_failure"), 2
     )
+    body["retry"]["finish_on"] = [*Retry.finish_on, "silent"]
     return str(api.post("/v1/templates", body)["slug"])
 
 

@@ -15,7 +15,6 @@ from typer.testing import CliRunner, Result
 
 pytestmark = [
     pytest.mark.acceptance,
-    pytest.mark.xdist_group("stack"),
     pytest.mark.timeout(240),
 ]
 
@@ -31,7 +30,9 @@ def outdial(stack: Stack, tmp_path: Path) -> Iterator[Outdial]:
         patch.setenv("OUTDIAL_API_URL", stack.info.api_url)
         patch.setenv("OUTDIAL_API_KEY", stack.info.api_key)
         patch.setenv("COLUMNS", "200")
-        yield lambda *words: CliRunner().invoke(app, [str(word) for word in words])
+        yield lambda *words, **given: CliRunner().invoke(
+            app, [str(word) for word in words], **given
+        )
 
 
 def test_a_call_is_followed_to_its_outcome(outdial: Outdial) -> None:
@@ -70,7 +71,8 @@ def test_a_campaign_from_a_file_to_results(outdial: Outdial, api: ApiClient) -> 
         "O-1": "completed",
         "O-2": "opted_out",
     }
-    again = json.loads(outdial("campaign", "import", "orders-cli", leads, "--json").stdout)
+    piped = outdial("campaign", "import", "orders-cli", "-", "--json", input=leads.read_bytes())
+    again = json.loads(piped.stdout)
     assert len(list(api.pages("/v1/campaigns/orders-cli/leads"))) == 2, again
 
 

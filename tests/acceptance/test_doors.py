@@ -11,20 +11,19 @@ import httpx
 import pytest
 from outdial_cli.api_client import ApiClient, Json
 from outdial_cli.progress import is_done
+from polling import wait_until
 
 pytestmark = [
     pytest.mark.acceptance,
-    pytest.mark.xdist_group("stack"),
     pytest.mark.timeout(240),
 ]
 
 
 Ended = Callable[[str], Json]
-Eventually = Callable[[Callable[[], bool], float, str], None]
 
 
 def test_dialout_answers_at_once_and_the_call_completes(
-    http: httpx.Client, api: ApiClient, ended: Ended, eventually: Eventually, tmp_path: Path
+    http: httpx.Client, api: ApiClient, ended: Ended, tmp_path: Path
 ) -> None:
     answer = http.post("/dialout", json={"to_number": "+13125551300"})
     assert answer.status_code == 201
@@ -32,7 +31,7 @@ def test_dialout_answers_at_once_and_the_call_completes(
     assert call["outcome"] == "completed"
 
     file = tmp_path / "call.wav"
-    eventually(
+    wait_until(
         lambda: bool(api.get(f"/v1/calls/{call['attempt_id']}")["recordings"]), 20, "recorded"
     )
     api.download(f"/v1/calls/{call['attempt_id']}/recording", file)
@@ -61,7 +60,7 @@ def test_the_same_idempotency_key_calls_once(
 
 
 def test_a_campaign_from_csv_with_one_bad_row(
-    api: ApiClient, http: httpx.Client, reminder: str, eventually: Eventually
+    api: ApiClient, http: httpx.Client, reminder: str
 ) -> None:
     rows = [f"L-{n:02},Person {n},+1415555{n:04},Lakeside,Monday" for n in range(2200, 2206)]
     rows[3] = "L-99,Nobody,not-a-number,Lakeside,Monday"
@@ -75,7 +74,7 @@ def test_a_campaign_from_csv_with_one_bad_row(
     assert [r["row"] for r in done["results"] if r["status"] == "refused"] == [5]
 
     api.post("/v1/campaigns/from-csv/start")
-    eventually(lambda: is_done(api, api.get("/v1/campaigns/from-csv")), 120, "the campaign is done")
+    wait_until(lambda: is_done(api, api.get("/v1/campaigns/from-csv")), 120, "the campaign is done")
     text = "".join(api.text("/v1/campaigns/from-csv/results.csv"))
     results = list(csv.DictReader(io.StringIO(text)))
     assert {row["external_id"]: row["outcome"] for row in results} == {

@@ -15,7 +15,6 @@ from outdial_cli.demo.truth import dials
 
 pytestmark = [
     pytest.mark.acceptance,
-    pytest.mark.xdist_group("stack"),
     pytest.mark.timeout(300),
 ]
 
@@ -49,6 +48,8 @@ EXPECTED = {
     "25": "completed",
     "26": "completed",
 }
+TAKE_LONGEST = ("11", "19", "26", "24", "03", "22", "23")
+"""Are called first, so that all are done sooner."""
 ALL_TOOLS = {"24", "26"}
 """Who needs a template with a transfer and keys."""
 PREFIX = "+121255512"
@@ -81,7 +82,7 @@ def evening(
                 "variables": {"clinic": "Lakeside Clinic", "appointment": "Tuesday at ten thirty"},
             },
         )["lead_id"]
-        for ending in EXPECTED
+        for ending in (*TAKE_LONGEST, *sorted(set(EXPECTED) - set(TAKE_LONGEST)))
     }
     waiting = dict(ids)
     leads: dict[str, Json] = {}
@@ -161,7 +162,9 @@ def words(text: str) -> str:
 
 @pytest.mark.parametrize("ending", TALKS)
 def test_the_transcript_holds_what_was_said_and_nothing_else(evening: Evening, ending: str) -> None:
-    for call in evening.calls[ending]:
+    placed = [call for call in evening.calls[ending] if call["call_sid"]]
+    assert placed
+    for call in placed:
         truth = next(c for c in evening.ledger["calls"] if c["sid"] == call["call_sid"])
         said = " ".join(words(part["text"]) for part in truth["utterances"])
         heard = [words(turn["text"]) for turn in call["transcript"] if turn["role"] == "person"]

@@ -15,7 +15,6 @@ from typer.testing import CliRunner, Result
 
 pytestmark = [
     pytest.mark.acceptance,
-    pytest.mark.xdist_group("stack"),
     pytest.mark.timeout(240),
 ]
 

@@ -1,9 +1,7 @@
 """`OUTDIAL_ROUTING=static`: the TwiML goes along with the POST, to one fixed address."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -13,10 +11,10 @@ from outdial_cli.stack import stack as launcher
 from outdial_cli.stack.options import StackOptions, StackPaths
 from outdial_cli.stack.ports import free_ports
 from outdial_cli.stack.stack import Stack
+from polling import wait_until
 
 pytestmark = [
     pytest.mark.acceptance,
-    pytest.mark.xdist_group("stack"),
     pytest.mark.timeout(240),
 ]
 
@@ -57,7 +55,9 @@ def test_a_call_is_held_without_anybody_being_asked_where_to_connect_it(
                 "variables": {"clinic": "Lakeside Clinic", "appointment": "Tuesday at ten thirty"},
             },
         )["lead_id"]
-        _until(lambda: api.get(f"/v1/leads/{lead}")["state"] == "finished", 120)
+        wait_until(
+            lambda: api.get(f"/v1/leads/{lead}")["state"] == "finished", 120, "the lead is finished"
+        )
         assert api.get(f"/v1/leads/{lead}")["outcome"] == "completed"
         (call,) = list(api.pages("/v1/calls"))
         detail = api.get(f"/v1/calls/{call['id']}")
@@ -68,10 +68,3 @@ def test_a_call_is_held_without_anybody_being_asked_where_to_connect_it(
         (heard,) = client.get(f"{static.info.carrier_url}/sandbox/ledger").json()["calls"]
     assert heard["streams"][0]["url"].startswith(f"{static.info.pods[0]}/ws/")
     assert any(said["intent"] == "confirm" for said in heard["utterances"])
-
-
-def _until(holds: Callable[[], Any], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "the lead is not finished"
-        time.sleep(0.3)

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from outdial_cli.api_client import ApiClient, Json
 from outdial_cli.stack.stack import Stack
+from polling import wait_until
 
 pytestmark = [
     pytest.mark.acceptance,
-    pytest.mark.xdist_group("stack"),
     pytest.mark.timeout(180),
 ]
 
@@ -27,14 +27,13 @@ def test_no_word_is_lost(
     api: ApiClient,
     ledger: Callable[[], dict[str, Any]],
     ended: Callable[[str], Json],
-    eventually: Callable[[Callable[[], bool], float, str], None],
 ) -> None:
     lead = api.post("/v1/calls", {"to_number": NUMBER})["lead_id"]
 
     def speaks() -> bool:
         return any(call["utterances"] for call in ledger()["calls"] if call["to"] == NUMBER)
 
-    eventually(speaks, 60, "the person speaks")
+    wait_until(speaks, 60, "the person speaks")
     pod = stack.info.pids[f"media-{api.get(f'/v1/calls/{lead}')['pod']}"]
     os.kill(pod, signal.SIGSTOP)
     try:

@@ -8,7 +8,10 @@ from parts import workload
 from parts.house import House, Plan
 from parts.trial import Report, Sizes, Trial
 
-pytestmark = pytest.mark.acceptance
+pytestmark = [
+    pytest.mark.acceptance,
+    pytest.mark.usefixtures("beside_calls"),
+]
 
 
 @pytest.mark.timeout(420)

@@ -20,6 +20,7 @@ from parts.house import House, Plan
 from parts.judge import judge
 from parts.killer import Killer, draw_blows
 
+_LOOK_SECONDS = 1.0
 _PROGRESS_SECONDS = 10.0
 
 
@@ -82,7 +83,7 @@ class Trial:
         )
         self.killer = Killer(house, blows, say)
         self._begun = time.monotonic()
-        self._last_progress = 0.0
+        self._last_look = self._last_progress = 0.0
         self._finished = 0
 
     def run(self, file: Path) -> Report:
@@ -114,19 +115,23 @@ class Trial:
             if stores_up and self._elapsed - echoed > self._sizes.echo_every:
                 echoed = self._elapsed
                 echo.send()
-            if self._elapsed - self._last_progress > _PROGRESS_SECONDS:
-                self._progress()
+            if self._elapsed - self._last_look > _LOOK_SECONDS:
+                self._look()
                 if self._finished >= self._sizes.leads:
                     return
             time.sleep(0.05)
 
-    def _progress(self) -> None:
-        self._last_progress = self._elapsed
+    def _look(self) -> None:
+        """How far the leads are; said now and then."""
+        self._last_look = self._elapsed
         if not self.killer.is_up("postgres"):
             return
         with suppress(psycopg.Error):
             states = self._counts("SELECT state, count(*) FROM leads GROUP BY 1")
             self._finished = states.get("finished", 0)
+            if self._elapsed - self._last_progress < _PROGRESS_SECONDS:
+                return
+            self._last_progress = self._elapsed
             self._say(
                 f"{self._elapsed:.0f} s: {self._finished} of {self._sizes.leads} leads finished, "
                 f"{states.get('active', 0)} being called, {states.get('retry', 0)} again later; "

@@ -5,20 +5,19 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from polling import wait_until
 
 pytestmark = [
     pytest.mark.acceptance,
-    pytest.mark.xdist_group("stack"),
+    pytest.mark.usefixtures("beside_calls"),
     pytest.mark.timeout(300),
 ]
 
-Eventually = Callable[[Callable[[], bool], float, str], None]
 Up = Callable[[Path], subprocess.Popen[str]]
 
 
@@ -72,12 +71,12 @@ def processes_of(folder: Path) -> list[str]:
     return found
 
 
-def started(folder: Path, process: subprocess.Popen[str], eventually: Eventually) -> dict[str, Any]:
+def started(folder: Path, process: subprocess.Popen[str]) -> dict[str, Any]:
     def ready() -> bool:
         assert process.poll() is None, (folder / "up.txt").read_text()
         return "Ctrl-C stops everything" in (folder / "up.txt").read_text()
 
-    eventually(ready, 120, "the stack is up")
+    wait_until(ready, 120, "the stack is up")
     info = running(folder)
     assert info is not None, (folder / "up.txt").read_text()
     return info
@@ -88,11 +87,9 @@ def leftovers(folder: Path) -> list[str]:
     return [p.name for p in run.iterdir() if p.is_socket() or p.suffix in {".lock", ".json"}]
 
 
-def test_kill_9_then_a_new_start_then_ctrl_c(
-    up: Up, tmp_path: Path, eventually: Eventually
-) -> None:
+def test_kill_9_then_a_new_start_then_ctrl_c(up: Up, tmp_path: Path) -> None:
     first = up(tmp_path)
-    before = started(tmp_path, first, eventually)
+    before = started(tmp_path, first)
 
     second = up(tmp_path)
     assert second.wait(60) == 1
@@ -100,41 +97,32 @@ def test_kill_9_then_a_new_start_then_ctrl_c(
 
     first.kill()
     first.wait()
-    eventually(lambda: not processes_of(tmp_path), 30, "no process is left")
+    wait_until(lambda: not processes_of(tmp_path), 30, "no process is left")
     assert leftovers(tmp_path) == []
 
     (tmp_path / "up.txt").unlink()
     third = up(tmp_path)
-    after = started(tmp_path, third, eventually)
+    after = started(tmp_path, third)
     assert after["api_key"] == before["api_key"]  # the first admin key, kept with the data
 
     third.send_signal(signal.SIGINT)
     assert third.wait(60) == 0
-    eventually(lambda: not processes_of(tmp_path), 10, "no process is left")
+    wait_until(lambda: not processes_of(tmp_path), 10, "no process is left")
     assert leftovers(tmp_path) == []
 
 
-def test_two_folders_at_once(up: Up, tmp_path: Path, eventually: Eventually) -> None:
-    folders = [tmp_path / "a", tmp_path / "b"]
+def test_two_folders_at_once_and_a_child_that_dies(up: Up, tmp_path: Path) -> None:
+    folders = stays, breaks = [tmp_path / "a", tmp_path / "b"]
     processes = [up(folder) for folder in folders]
-    infos = [
-        started(folder, process, eventually)
-        for folder, process in zip(folders, processes, strict=True)
-    ]
+    infos = [started(*pair) for pair in zip(folders, processes, strict=True)]
     assert infos[0]["api_url"] != infos[1]["api_url"]
-    for process in processes:
-        process.send_signal(signal.SIGTERM)
-    assert [process.wait(60) for process in processes] == [0, 0]
-    assert [processes_of(folder) for folder in folders] == [[], []]
 
+    os.kill(infos[1]["pids"]["redis"], signal.SIGKILL)
+    assert processes[1].wait(30) == 1
+    assert "redis ended (killed by SIGKILL)" in (breaks / "up.txt").read_text()
+    assert processes_of(breaks) == []
 
-def test_a_child_that_dies_is_named(up: Up, tmp_path: Path, eventually: Eventually) -> None:
-    process = up(tmp_path)
-    info = started(tmp_path, process, eventually)
-    os.kill(info["pids"]["redis"], signal.SIGKILL)
-    deadline = time.monotonic() + 30
-    while process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert process.returncode == 1
-    assert "redis ended (killed by SIGKILL)" in (tmp_path / "up.txt").read_text()
-    assert processes_of(tmp_path) == []
+    assert processes[0].poll() is None  # the other one is none the worse
+    processes[0].send_signal(signal.SIGTERM)
+    assert processes[0].wait(60) == 0
+    assert processes_of(stays) == []
