@@ -21,7 +21,6 @@ from outdial.domain.call_events import Event
 from outdial.domain.dial_gates import Reason, Refused
 from outdial.domain.limits import LiveCalls, NumberPast, looks_back
 from outdial.observability import traces
-from outdial.observability import traces
 from outdial.observability.metrics import DEPARTURE_WAIT_SECONDS, PLACED, REFUSED
 from outdial.operations.answer_dial_result import answer_dial_result
 from outdial.operations.ask_in_time import STORE_ERRORS
@@ -98,7 +97,6 @@ async def place_attempts(runtime: Runtime, attempt_ids: Sequence[uuid.UUID]) -> 
 
 
 @traces.traced("place_attempt")
-@traces.traced("place_attempt")
 async def _place(runtime: Runtime, attempt_id: uuid.UUID) -> str:
     settings = runtime.settings
     notice = settings.departure_notice_seconds
@@ -166,7 +164,6 @@ async def _commit_intent(runtime: Runtime, attempt_id: uuid.UUID) -> Intent | No
     if refused is not None:
         PLACED.labels("refused").inc()
         REFUSED.labels(str(reason)).inc()
-        traces.note(result="refused", reason=str(reason))
         traces.note(result="refused", reason=str(reason))
         _log.info("attempt_refused", attempt_id=str(attempt_id), reason=reason)
         await after_settling(runtime, refused)
