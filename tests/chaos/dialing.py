@@ -14,6 +14,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+from parts import workload
 from parts.house import House, Plan
 from parts.trial import Sizes, Trial
 
@@ -30,8 +31,9 @@ def main() -> int:
         leads=leads,
         kills=kills,
         seed=seed,
-        every=10.0,
+        every=8.0,
         longest_freeze=40.0,
+        shares=workload.ONE_IN_FIVE_ANSWERS,
         patience=600 + 0.3 * leads + 10 * kills,
         plan=Plan(
             calls_per_second=20.0,

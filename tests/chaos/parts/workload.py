@@ -25,6 +25,18 @@ SHARES = {
     "04": 3,  # voicemail
     "06": 2,  # fax
 }
+ONE_IN_FIVE_ANSWERS = {
+    **SHARES,
+    "00": 10,
+    "10": 3,
+    "11": 1,
+    "02": 22,
+    "03": 28,
+    "09": 12,
+    "18": 4,
+    "19": 4,
+}
+"""As of most campaigns; in the short trial more are talked to."""
 NOBODY_TALKS = {"02": 40, "03": 40, "09": 20}
 _AREAS = """
 201 202 203 205 206 207 208 209 210 212 213 214 215 216 217 218 219 224 225 228 229 231 234
