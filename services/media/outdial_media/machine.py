@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 
 from pipecat.audio.vad.vad_analyzer import VADState
 
-from outdial_media.shared_models import SharedSilero
 from outdial_media.twilio_frames import SAMPLE_RATE
+from outdial_media.voice_activity import SharedSilero
 
 SILENCE_SECONDS = 2.0
 LONGEST_WAIT_SECONDS = 30.0

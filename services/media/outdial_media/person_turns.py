@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from pipecat.audio.turn.base_turn_analyzer import EndOfTurnState
 from pipecat.audio.vad.vad_analyzer import VADState
@@ -55,9 +55,9 @@ class PersonTurns(TakesSound, LLMUserAggregator):
     ) -> None:
         params.user_mute_strategies = [MuteWhen(muted)]
         super().__init__(context, params=params)
-        self._stop, self._judge, self._muted = stop, judge, muted
-        self._voice: SharedSilero = params.vad_analyzer
-        self._voice.on_state = self._on_voice
+        self._turn_stop, self._smart_turn, self._muted = stop, judge, muted
+        self._silero = cast("SharedSilero", params.vad_analyzer)
+        self._silero.on_state = self._on_voice
 
     def takes_it_now(self) -> bool:
         """Upstream learns that the person is heard again (or not) from frames alone."""
@@ -67,8 +67,11 @@ class PersonTurns(TakesSound, LLMUserAggregator):
         """20 ms."""
         if self._user_is_muted:
             return
-        self._voice.take(pcm)
-        if self._judge.append_audio(pcm, self._stop.hears_voice) == EndOfTurnState.COMPLETE:
+        self._silero.take(pcm)
+        if (
+            self._smart_turn.append_audio(pcm, self._turn_stop.hears_voice)
+            == EndOfTurnState.COMPLETE
+        ):
             await self.queue_frame(SilenceFrame())
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:

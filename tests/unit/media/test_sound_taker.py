@@ -173,7 +173,7 @@ async def test_the_longest_silence_ends_a_turn_in_line_with_all_else() -> None:
     line = Line(lambda: False)
     async with talking(line):
         ended = asyncio.Event()
-        stop: Any = line.person._stop
+        stop: Any = line.person._turn_stop
 
         async def trigger() -> None:
             assert stop._turn_complete
@@ -185,6 +185,14 @@ async def test_the_longest_silence_ends_a_turn_in_line_with_all_else() -> None:
         async with asyncio.timeout(5):
             await ended.wait()
         assert not any(isinstance(frame, SilenceFrame) for frame in line.behind.seen)
+
+
+async def test_nothing_of_upstreams_is_written_over() -> None:
+    """A method of the same name would be gone, and missed when the call ends."""
+    methods = {
+        name for name in dir(LLMUserAggregator) if callable(getattr(LLMUserAggregator, name))
+    }
+    assert not methods & set(vars(Line(lambda: False).person))
 
 
 class Breaks(TakesSound):
