@@ -10,9 +10,15 @@ providers, one after the other in one run, each alone on one core. Writes var/be
     first_audio_ms      the stream's `start` to the first audible sound, at capacity
     start_stall_ms      how long the event loop did not answer while another call was prepared and
                         began (the worst of the starts)
+    limited_by          whose core was full when one step more went wrong; its loads stand in
+                        `beyond_capacity`, and those of every step in `rounds`
 
-OUTDIAL_BENCH_QUICK=1 makes it a trial of four minutes; OUTDIAL_BENCH_SECONDS (25) is how long calls
-go on at each step, OUTDIAL_BENCH_CALLS (1000) how many follow one another.
+Calls begin evenly over as long as one exchange takes (CYCLE_SECONDS), as calls do that know nothing
+of each other: all at once, each turn would wait for every other one's, however few they are.
+
+OUTDIAL_BENCH_QUICK=1 makes it a trial of six minutes; OUTDIAL_BENCH_SECONDS (25) is how long calls
+go on at each step, OUTDIAL_BENCH_CALLS (1000) how many follow one another, OUTDIAL_BENCH_BOT=ours
+(or stock) leaves the other one out.
 """
 
 import asyncio
@@ -33,10 +39,11 @@ from media_processes import cpu_seconds, rss_mb
 from outdial.domain.call_template import Turns
 
 QUICK = bool(os.environ.get("OUTDIAL_BENCH_QUICK"))
-SECONDS = float(os.environ.get("OUTDIAL_BENCH_SECONDS", "14" if QUICK else "25"))
+SECONDS = float(os.environ.get("OUTDIAL_BENCH_SECONDS", "13" if QUICK else "25"))
 CALLS = int(os.environ.get("OUTDIAL_BENCH_CALLS", "100" if QUICK else "1000"))
-STARTS = 4 if QUICK else 10
-AT_ONCE = 25  # of the calls that follow one another
+STARTS = 3 if QUICK else 6
+CYCLE_SECONDS = 10.0  # a sentence, the wait, the reply, and a breath
+AT_ONCE = 50  # of the calls that follow one another
 WITHIN_MS = 100
 CUT_INS = 0.02  # of the turns, answered before they were over
 NEARLY_FULL = 0.75  # of a core: above it, waits in its queue are what limits
@@ -104,7 +111,7 @@ async def hold(lab: Lab, bot: Bot, calls: int, seconds: float = SECONDS) -> Roun
     samples: list[tuple[float, float, dict[str, float], float]] = []
     sampling = asyncio.create_task(_sample(lab, bot, samples))
     try:
-        result = await lab.run(Job(urls=urls, seconds=seconds, stagger=0.12))
+        result = await lab.run(Job(urls=urls, seconds=seconds, stagger=CYCLE_SECONDS / calls))
     finally:
         sampling.cancel()
     done = _weigh(result, await lab.turns(), bot.name, seconds)
@@ -189,7 +196,7 @@ def _add_load(
 
 async def capacity(lab: Lab, bot: Bot) -> tuple[dict[int, Round], int, Round | None]:
     """All rounds, the most calls that were good, and the first round that was not."""
-    one = await hold(lab, bot, 1, 2 * SECONDS)
+    one = await hold(lab, bot, 1, 2.5 * SECONDS)
     rounds = {1: one}
     good, bad, trial = 1, 0, _FIRST_STEP[bot.name]
     failed: Round | None = None
@@ -246,7 +253,7 @@ async def stalls(lab: Lab, bot: Bot) -> dict[str, float]:
 
 
 async def growth(lab: Lab, bot: Bot) -> dict[str, Any]:
-    """Memory over many short calls, 25 at a time, after the first tenth has warmed it up."""
+    """Memory over many short calls, 50 at a time, after the first tenth has warmed it up."""
     held: list[tuple[int, float]] = []
     errors = 0
     for begun in range(0, CALLS, AT_ONCE):

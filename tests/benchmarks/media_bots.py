@@ -323,6 +323,7 @@ def _settings(postgres: str, redis: str, providers: str) -> Settings:
 def _environment(settings: Settings) -> dict[str, str]:
     return {
         "PATH": os.environ["PATH"],
+        "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
         "DATABASE_URL": settings.database_url,
         "REDIS_URL": settings.redis_url,
         "PUBLIC_URL": settings.public_url,
