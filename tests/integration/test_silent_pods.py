@@ -32,7 +32,12 @@ NOBODY_LISTENS = "http://127.0.0.1:9/health"
 @dataclass
 class Carrier:
     updates: list[tuple[str, str]] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)
     answer: UpdateResult = field(default_factory=Updated)
+
+    async def end_call(self, sid: str) -> UpdateResult:
+        self.ended.append(sid)
+        return self.answer
 
     async def update_twiml(self, sid: str, twiml: str) -> UpdateResult:
         self.updates.append((sid, twiml))
@@ -195,14 +200,15 @@ async def test_one_that_is_put_on_hold_while_the_pod_is_asked_is_its_redirects(
     assert (row.stream_no, row.pod) == (1, None)
 
 
-async def test_one_that_is_being_ended_is_not_moved(world: World) -> None:
+async def test_one_that_was_to_end_is_ended_and_not_moved(world: World) -> None:
     async with world.runtime.sessions.begin() as session:
         row = await attempts.lock(session, world.attempt_id)
         assert row is not None
         row.plan = "hangup"
     await world.beat("pod-2")
     await world.silence("pod-1")
-    assert await move_calls_of_silent_pods(world.runtime) == 0
+    assert await move_calls_of_silent_pods(world.runtime) == 1
+    assert (world.carrier.ended, world.carrier.updates) == ([SID], [])
 
 
 def _once(hook: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:

@@ -38,6 +38,10 @@ def talked(**changes: object) -> Facts:
         (talked(opted_out=True, result=RESULT), Outcome.OPTED_OUT),
         (talked(wrong_person=True), Outcome.WRONG_PERSON),
         (talked(transferred=True), Outcome.TRANSFERRED),
+        (talked(transfer_failed=True, close_reason="transfer"), Outcome.TECHNICAL_FAILURE),
+        (talked(transfer_failed=True, close_reason="agent_ended"), Outcome.HUNG_UP),  # taken back
+        (talked(transfer_failed=True, result=RESULT), Outcome.COMPLETED),
+        (talked(close_reason="transfer"), Outcome.HUNG_UP),  # gave up while it rang there
         (talked(provider_failed=True), Outcome.TECHNICAL_FAILURE),
         (talked(provider_failed=True, result=RESULT), Outcome.COMPLETED),
         (talked(conversation_closed=False), Outcome.TECHNICAL_FAILURE),

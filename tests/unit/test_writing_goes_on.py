@@ -8,6 +8,7 @@ from typing import cast
 from uuid import UUID, uuid4
 
 import pytest
+from outdial.background_task import running
 from outdial.observability.metrics import EVENTS_DROPPED
 from outdial.operations.record_together import Fact
 from outdial.operations.runtime import Runtime
@@ -88,3 +89,34 @@ async def test_a_defect_is_not_hidden() -> None:
 
     with pytest.raises(KeyError):
         await after_answer(work)
+
+
+async def test_work_beside_a_block_ends_with_it() -> None:
+    ended = asyncio.Event()
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    async with running(work(), "work") as task:
+        await asyncio.sleep(0)
+        assert not task.done()
+    assert ended.is_set()
+
+
+async def test_work_that_dies_is_told_of_at_once() -> None:
+    async def work() -> None:
+        raise KeyError("ours")
+
+    async def beside() -> None:
+        async with running(work(), "work") as task:
+            await asyncio.wait({task})
+            await asyncio.sleep(0)  # its callbacks
+            told.extend((line["event"], line["task"]) for line in logs)
+
+    told: list[tuple[str, str]] = []
+    with capture_logs() as logs, pytest.raises(KeyError):
+        await beside()
+    assert told == [("background_task_died", "work")]

@@ -3,11 +3,12 @@
 import asyncio
 import gc
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 import structlog
 from fastapi import FastAPI
+from outdial.background_task import running
 from outdial.observability.trace_setup import close_traces
 from outdial.operations.create_template import prepare_deployment
 from outdial.operations.gateway import open_gateway
@@ -111,14 +112,9 @@ def create_app(settings: Settings) -> FastAPI:
 @asynccontextmanager
 async def _prepared(runtime: Runtime) -> AsyncIterator[None]:
     """See that what every deployment has is there; while Postgres is away, answer calls anyway."""
-    task = asyncio.create_task(_prepare(runtime))
-    await asyncio.wait({task}, timeout=_PATIENCE)
-    try:
+    async with running(_prepare(runtime), "prepare") as task:
+        await asyncio.wait({task}, timeout=_PATIENCE)
         yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 async def _prepare(runtime: Runtime) -> None:

@@ -13,6 +13,7 @@ from typing import ParamSpec
 from uuid import UUID
 
 import structlog
+from outdial.background_task import running
 from outdial.domain.call_events import Event
 from outdial.observability.metrics import EVENTS_DROPPED
 from outdial.operations.ask_in_time import STORE_ERRORS
@@ -116,13 +117,8 @@ class Writing:
 async def writing_facts(runtime: Runtime) -> AsyncIterator[Writing]:
     """Writing until the end of the block, and some seconds longer for what is left."""
     writing = Writing(runtime)
-    task = asyncio.create_task(writing.run(), name="writing")
-    try:
+    async with running(writing.run(), "writing"):
         yield writing
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSING_SECONDS):
                 await writing.written()
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task

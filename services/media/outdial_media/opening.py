@@ -14,7 +14,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Opening:
-    """The first words of one call, or of its going on after a lost stream."""
+    """The first words of one call, or of its going on: after a lost stream, or a dial in vain."""
 
     def __init__(
         self,
@@ -45,13 +45,20 @@ class Opening:
         """Begin."""
         if self._brief.history:
             self._pipeline.context.add_messages(earlier_messages(self._brief))
-            await self._voice.say(phrases_for(self._brief.template.language).resumed)
-            if self._brief.history[-1].role == "person":
+            await self._voice.say(self._back_again())
+            if self._brief.history[-1].role == "person" and not self._brief.nobody_came:
                 await self._voice.let_model_speak()  # the lost pod owed an answer
         elif self._brief.template.agent.first_turn == "model":
             await self._voice.let_model_speak()
         elif self._brief.template.agent.first_turn == "agent":
             await self._greet()
+
+    def _back_again(self) -> str:
+        """Why the agent was away for a moment."""
+        phrases = phrases_for(self._brief.template.language)
+        if self._brief.nobody_came:
+            return self._brief.transfer_fallback or phrases.nobody_came
+        return phrases.resumed
 
     async def _greet(self) -> None:
         if self._greeting:

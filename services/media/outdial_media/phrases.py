@@ -16,6 +16,7 @@ class Phrases:
     longest_call: str
     trouble: str
     resumed: str
+    nobody_came: str  # the human to whom the call was put through
     fillers: tuple[str, ...]  # one after the other, while an answer takes its time
     transfer: str
     cannot_do: str
@@ -28,6 +29,7 @@ _ENGLISH = Phrases(
     longest_call="I'm sorry, I have to end our call here. Goodbye.",
     trouble="I'm sorry, I have a technical problem. I will try again later. Goodbye.",
     resumed="I'm sorry, we were interrupted for a moment. I'm here again.",
+    nobody_came="I'm sorry, nobody is free right now. I'm still here. What can I do for you?",
     fillers=("One moment, please.", "I'm still here. Just a moment.", "It takes a little longer."),
     transfer="One moment please, I will connect you.",
     cannot_do="I'm sorry, I cannot do that right now. Is there anything else?",
@@ -42,6 +44,8 @@ _PHRASES: dict[str, Phrases] = {
         trouble="Es tut mir leid, ich habe ein technisches Problem. Ich versuche es später noch "
         "einmal. Auf Wiederhören.",
         resumed="Entschuldigung, wir waren kurz unterbrochen. Ich bin wieder da.",
+        nobody_came="Es tut mir leid, gerade ist niemand frei. Ich bin noch da. Was kann ich für "
+        "Sie tun?",
         fillers=(
             "Einen Moment, bitte.",
             "Ich bin noch da. Einen Augenblick.",
@@ -57,6 +61,7 @@ _PHRASES: dict[str, Phrases] = {
         longest_call="Lo siento, tengo que terminar la llamada aquí. Adiós.",
         trouble="Lo siento, tengo un problema técnico. Lo intentaré más tarde. Adiós.",
         resumed="Disculpe, se cortó un momento. Aquí estoy de nuevo.",
+        nobody_came="Lo siento, ahora no hay nadie libre. Sigo aquí. ¿Qué puedo hacer por usted?",
         fillers=("Un momento, por favor.", "Sigo aquí. Un momento.", "Tarda un poco más."),
         transfer="Un momento, por favor, le comunico.",
         cannot_do="Lo siento, ahora no puedo hacerlo. ¿Algo más en que pueda ayudarle?",

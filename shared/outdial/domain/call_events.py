@@ -12,9 +12,9 @@ A payload's shape depends on (source, kind); the table below is the whole list. 
 | stream | status | Twilio's stream status form | StreamSid:StreamEvent |
 | gateway | answered | `pod`, `stream_no`, `degraded` | kind:stream_no |
 | gateway | fallback | Twilio's form (`ErrorCode`, `ErrorUrl`) | kind |
-| gateway | held | `holds`: no pod had room, asked to wait so often | kind:holds |
+| gateway | held | `holds`: no room, or no Postgres: asked to wait so often | kind:holds |
 | gateway | voicemail_left | Twilio's form: the carrier spoke the message to its end | kind |
-| transfer | ended | Twilio's `action` form of the dial (`DialCallStatus`) | CallSid |
+| transfer | ended | Twilio's `action` form of the dial; `back_on`: the stream after it | CallSid |
 | dialer | accepted | `call_sid` | kind |
 | dialer | rejected | `code`, `status`, `message` | kind |
 | dialer | not_sent | `reason` | kind |

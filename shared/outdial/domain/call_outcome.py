@@ -62,6 +62,7 @@ class Facts:
     callback_at: datetime | None = None  # agent: schedule_callback
     transferred: bool = False  # carrier: the dial to a human was answered
     transfer_status: str | None = None  # carrier: how that dial ended
+    transfer_failed: bool = False  # carrier: nobody came, and the person was still there
     voicemail_reached: bool = False  # agent: voicemail_reached
     voicemail_left: bool = (
         False  # pod, or the carrier in its place: the script was played to its end
@@ -166,6 +167,8 @@ def _answered(facts: Facts, plan: Plan) -> Outcome:
         return Outcome.MACHINE
     if facts.provider_failed or facts.close_reason in _OUR_FAULT or not facts.conversation_closed:
         return Outcome.TECHNICAL_FAILURE  # no provider, no pod, or a pod that died
+    if facts.transfer_failed and facts.close_reason == "transfer":
+        return Outcome.TECHNICAL_FAILURE  # handed to a human who did not come, and not taken back
     if facts.human_turns == 0 and facts.ended_by is not EndedBy.PERSON:
         return Outcome.SILENT
     return Outcome.HUNG_UP

@@ -131,15 +131,27 @@ class Lookup:
 class Transfer:
     """Who is dialed when the person asks for a human; no `number`, no transfer.
 
-    `whisper` is told to the human before they meet, `fallback` to the person if nobody answers.
-    Without `caller_id` the human sees the number that the call was made from.
+    `whisper` is told to the human before they meet. If nobody comes, the agent takes the call back
+    and says `fallback`; empty: that nobody is free, in the template's language. Without `caller_id`
+    the human sees the number that the call was made from.
     """
 
     number: str = ""
     caller_id: str = ""
     whisper: str = ""
     timeout_seconds: int = 30
-    fallback: str = "I'm sorry, nobody is free right now. Somebody will call you back. Goodbye."
+    fallback: str = ""
+
+
+@dataclass(frozen=True)
+class ServiceChoice:
+    """A service of Pipecat: a short name (`cartesia`) or the path of its class, and its settings.
+
+    Keys and addresses are `secret:NAME`, from the pods' environment (`voice_services.py`).
+    """
+
+    service: str
+    settings: dict[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ def with_conversation(facts: Facts, events: Iterable[Event]) -> Facts:
         callback_at=_callback_at(tools),
         transferred="transferred" in kinds or transfer_status in MET,
         transfer_status=transfer_status,
+        transfer_failed=any(_nobody_came(event) for event in events),
         voicemail_reached="voicemail_reached" in called,
         voicemail_left=any(event.kind == "voicemail_left" for event in events),
         conversation_closed=closing is not None,
@@ -49,6 +50,15 @@ def _transfer_status(events: Iterable[Event]) -> str | None:
     """How the dial to a human ended."""
     ended = [event for event in events if event.source is Source.TRANSFER]
     return _text(ended[-1], "DialCallStatus") if ended else None
+
+
+def _nobody_came(event: Event) -> bool:
+    """A dial that failed while the person waited; one who hangs up meanwhile ends it as well."""
+    return (
+        event.source is Source.TRANSFER
+        and event.payload.get("DialCallStatus") not in MET
+        and event.payload.get("CallStatus") == "in-progress"
+    )
 
 
 def _closing(said: Sequence[Event]) -> Event | None:

@@ -46,11 +46,10 @@ def connect(
     )
 
 
-def hold_or_goodbye(settings: Settings, attempt_id: UUID, hint: AnswerHint) -> str:
-    """Ask to wait and come back, but not for ever: a person is listening."""
-    if hint.holds >= settings.hold_times:
+def hold_or_goodbye(settings: Settings, again: str, holds: int) -> str:
+    """Ask to wait and come back to `again`, but not for ever: a person is listening."""
+    if holds >= settings.hold_times:
         return twiml.say_goodbye(GOODBYE)
-    again = CallbackUrls(settings).voice(attempt_id, hint.held_once_more())
     # The words take about a second of the hold; the rest is silence, two seconds at most.
     pause = min(2, max(1, round(settings.hold_seconds) - 1))
     return twiml.hold_and_redirect(HOLD, again, pause)

@@ -62,6 +62,7 @@ class ConversationBrief:
     plan: str = Plan.CONVERSATION
     history: Sequence[SpokenTurn] = ()
     tool_history: Sequence[EarlierToolCall] = ()
+    nobody_came: bool = False  # a dial to a human has failed, and nobody has said so yet
     awaits_lookup: bool = False
     """The template's lookup has not been asked: variables of it are missing, nobody is dialed."""
 
@@ -79,6 +80,11 @@ class ConversationBrief:
     def prompt(self) -> str:
         """What the model is told, with the lead's variables in place."""
         return fill(self.template.agent.prompt, self.values)
+
+    @property
+    def transfer_fallback(self) -> str:
+        """What is said when nobody came to take the call over; empty if the template has none."""
+        return fill(self.template.transfer.fallback, self.values)
 
     @property
     def idle_prompts(self) -> tuple[str, ...]:
@@ -121,6 +127,7 @@ async def open_conversation(
         lead, contact = await called(session, attempt)
         found = await lookups.values_of(session, attempt_id)
         history = await _history(session, attempt_id) if stream_no > 1 else ((), ())
+        nobody_came = stream_no > 1 and await _nobody_came(session, attempt_id)
     parsed = template_of(template.body)
     return ConversationBrief(
         attempt_id=attempt_id,
@@ -135,6 +142,7 @@ async def open_conversation(
         plan=attempt.plan,
         history=history[0],
         tool_history=history[1],
+        nobody_came=nobody_came,
         awaits_lookup=found is None and lead is not None and parsed.lookup.is_wanted,
     )
 
@@ -295,6 +303,13 @@ def _values(
     """What the template may name; what was looked up a moment ago is newer than the lead."""
     name = contact.name if contact else None
     return values_for(lead.variables if lead else {}, name, attempt.phone) | (found or {})
+
+
+async def _nobody_came(session: AsyncSession, attempt_id: UUID) -> bool:
+    events = await call_events.of_attempt(session, attempt_id)
+    back = next((e.payload["back_on"] for e in events if "back_on" in e.payload), None)
+    started = [e.payload.get("stream_no", 1) for e in events if e.kind == "stream_started"]
+    return back is not None and max(started, default=1) < back
 
 
 async def _history(

@@ -1,8 +1,10 @@
-"""Sweep: conversations on a pod that froze, or whose machine is lost (PROTOCOL.md 9).
+"""Sweep: calls on a pod that froze, or whose machine is lost (PROTOCOL.md 9).
 
-Such a pod closes no socket, so Twilio does not ask what comes next: the calls are moved by REST. It
-takes three signs, since an outage of Redis must not move every call: Redis answers, another pod's
-heartbeat is fresh, and the silent pod does not answer when it is asked directly, twice.
+Such a pod closes no socket, so Twilio does not ask what comes next: it is told by REST, and the
+plan says what. A conversation goes on elsewhere; a message that was not left to its end is spoken
+by the carrier; a call that was to end is ended. It takes three signs, since an outage of Redis
+must not move every call: Redis answers, another pod's heartbeat is fresh, and the silent pod does
+not answer when it is asked directly, twice.
 """
 
 import asyncio
@@ -11,10 +13,13 @@ from collections.abc import Sequence
 import httpx
 import structlog
 
+from outdial.domain.attempt_state import Plan
 from outdial.operations.ask_in_time import STORE_ERRORS
 from outdial.operations.connect_call import connect
 from outdial.operations.move_call import move_call
 from outdial.operations.runtime import Runtime
+from outdial.operations.speak_voicemail import have_carrier_speak, take_message_over
+from outdial.operations.zombie_calls import OVER
 from outdial.routing.pod_registry import PodView, list_pods
 from outdial.storage import attempts, lost_work
 from outdial.storage.tables import Attempt
@@ -28,7 +33,7 @@ PROBE_SECONDS = 0.7
 
 
 async def move_calls_of_silent_pods(runtime: Runtime) -> int:
-    """How many calls go on elsewhere."""
+    """How many calls were seen to."""
     silent = await _silent_pods(runtime)
     if not silent:
         return 0
@@ -40,7 +45,7 @@ async def move_calls_of_silent_pods(runtime: Runtime) -> int:
     answers = await asyncio.gather(*(_answers(pod) for pod in silent))
     dead = {(p.pod_id, p.boot_id) for p, alive in zip(silent, answers, strict=True) if not alive}
     lost = [call for call in calls if (call.pod, call.boot_id) in dead]
-    return sum(await asyncio.gather(*(_move(runtime, call) for call in lost)))
+    return sum(await asyncio.gather(*(_see_to(runtime, call) for call in lost)))
 
 
 async def _silent_pods(runtime: Runtime) -> Sequence[PodView]:
@@ -65,6 +70,31 @@ async def _answers(pod: PodView) -> bool:
             return True
     _log.warning("pod_does_not_answer", pod=pod.pod_id, silent_seconds=pod.age_seconds)
     return False
+
+
+async def _see_to(runtime: Runtime, call: Attempt) -> bool:
+    if call.facts.get("carrier_status") in OVER:
+        return False
+    if call.plan == Plan.CONVERSATION:
+        return await _move(runtime, call)
+    lost = (call.pod or "", call.boot_id or "")
+    if await take_message_over(runtime, call.id, call.stream_no, lost):
+        return await have_carrier_speak(runtime, call.id)
+    return await _end(runtime, call)
+
+
+async def _end(runtime: Runtime, call: Attempt) -> bool:
+    """Nothing is left to be said, and the pod hangs up no more: the plan first, then the call."""
+    async with runtime.sessions.begin() as session:
+        attempt = await attempts.lock(session, call.id)
+        if attempt is None or (attempt.stream_no, attempt.pod) != (call.stream_no, call.pod):
+            return False  # somebody else has it
+        if attempt.plan == Plan.VOICEMAIL:
+            await attempts.change_plan(session, call.id, Plan.VOICEMAIL, Plan.HANGUP)
+        elif attempt.plan != Plan.HANGUP:
+            return False
+    sid = call.call_sid
+    return sid is not None and isinstance(await runtime.carrier.end_call(sid), Updated)
 
 
 async def _move(runtime: Runtime, call: Attempt) -> bool:

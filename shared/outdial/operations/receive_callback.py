@@ -51,16 +51,6 @@ async def receive_callback(runtime: Runtime, attempt_id: UUID, event: Event) -> 
     )
 
 
-async def store_afterwards(runtime: Runtime, attempt_id: UUID, event: Event) -> None:
-    """Store a fact whose request is answered already; nobody will tell it again."""
-    try:
-        await receive_callback(runtime, attempt_id, event)
-    except Unavailable as error:
-        _log.error(
-            "event_not_stored", attempt_id=str(attempt_id), kind=event.kind, error=str(error)
-        )
-
-
 async def follow_up(runtime: Runtime, received: Received) -> None:
     """What a callback asks for at once when it is answered; all else is settling's."""
     if received.zombie and received.event.call_sid:

@@ -34,7 +34,7 @@ from outdial.storage.answered_calls import AnsweredCall
 from outdial.storage.tables import Attempt
 from outdial.telephony import twiml
 from outdial.telephony.callback_events import answered_event, held_event
-from outdial.telephony.callbacks import AnswerHint
+from outdial.telephony.callbacks import AnswerHint, CallbackUrls
 
 _log = structlog.get_logger(__name__)
 
@@ -183,7 +183,8 @@ def _answer(
 ) -> Answered:
     settings = runtime.settings
     if slot is None:
-        text, holds = hold_or_goodbye(settings, attempt_id, hint), hint.holds
+        again = CallbackUrls(settings).voice(attempt_id, hint.held_once_more())
+        text, holds = hold_or_goodbye(settings, again, hint.holds), hint.holds
     else:
         text, holds = connect(settings, attempt_id, stream_no, hint, slot), None
     return Answered(text, attempt_id, call_sid, stream_no, slot, degraded=degraded, holds=holds)

@@ -27,6 +27,7 @@ from outdial.operations.review_caller_numbers import review_caller_numbers
 from outdial.operations.runtime import Runtime
 from outdial.operations.settle_unclosed_attempts import settle_unclosed_attempts
 from outdial.operations.settle_unsettled import settle_unsettled
+from outdial.operations.speak_unbegun_messages import speak_unbegun_messages
 from outdial.operations.store_outages import store_failed
 from outdial.storage import locks
 
@@ -34,8 +35,8 @@ _log = structlog.get_logger(__name__)
 
 Sweep = Callable[[Runtime], Awaitable[int]]
 
-OF_PODS: tuple[Sweep, ...] = (move_calls_of_silent_pods,)
-"""Somebody listens to nothing meanwhile: this waits for no other."""
+OF_PODS: tuple[Sweep, ...] = (move_calls_of_silent_pods, speak_unbegun_messages)
+"""Somebody listens to nothing meanwhile: these wait for no other."""
 
 OF_STORES: tuple[Sweep, ...] = (
     rebuild_reservations,

@@ -1,13 +1,15 @@
 """Sweep: calls that are over, whose pod has not had its last word (PROTOCOL.md 5).
 
-The pod has its closing pass to finish. When the time for it is up, or the pod is gone, the attempt
-ends without.
+The pod has its closing pass to finish. When the time for it is up, the pod is gone, or no pod had
+the call when it ended, the attempt ends without.
 """
 
 import asyncio
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+from outdial.domain.call_events import Event, Source
+from outdial.domain.fold_conversation import stream_no
 from outdial.domain.fold_events import fold
 from outdial.operations.ask_in_time import STORE_ERRORS
 from outdial.operations.hear_last_words import hear_last_words
@@ -20,6 +22,8 @@ from outdial.storage.tables import Attempt
 
 AT_ONCE = 16
 """Each may have a model listen to it, for some seconds."""
+
+_TAKEN = frozenset({(Source.GATEWAY, "answered"), (Source.POD, "stream_started")})
 
 
 async def settle_unclosed_attempts(runtime: Runtime) -> int:
@@ -34,20 +38,25 @@ async def settle_unclosed_attempts(runtime: Runtime) -> int:
 
 async def _settle(runtime: Runtime, attempt: Attempt, pods: Sequence[PodView]) -> bool:
     """End it, if it must be; what the person said last is heard before its lead can be called."""
-    without_pod = is_out(attempt, pods) or await _is_overdue(runtime, attempt)
+    async with runtime.sessions() as session:
+        rows = await call_events.of_attempt(session, attempt.id)
+        now = await lost_work.database_now(session)
+    events = [call_events.as_event(row) for row in rows]
+    without_pod = (
+        is_out(attempt, pods)
+        or nobody_had_it(attempt, events)
+        or _is_overdue(runtime, attempt, events, now)
+    )
     if without_pod:
         await hear_last_words(runtime, attempt.id)
     settled = await settle_attempt(runtime, attempt.id, without_pod=without_pod)
     return settled is not None and settled.just_ended
 
 
-async def _is_overdue(runtime: Runtime, attempt: Attempt) -> bool:
+def _is_overdue(runtime: Runtime, attempt: Attempt, events: Sequence[Event], now: datetime) -> bool:
     """Whether the call has been over for longer than a pod's closing pass may take."""
     patience = timedelta(seconds=runtime.settings.settle_anyway_seconds)
-    async with runtime.sessions() as session:
-        rows = await call_events.of_attempt(session, attempt.id)
-        now = await lost_work.database_now(session)
-    folded = fold(map(call_events.as_event, rows), attempt.call_sid)
+    folded = fold(events, attempt.call_sid)
     return folded.ended_at is not None and now - folded.ended_at >= patience
 
 
@@ -58,6 +67,17 @@ def is_out(attempt: Attempt, pods: Sequence[PodView]) -> bool:
     """
     return any(
         pod.pod_id == attempt.pod and (pod.is_out or pod.boot_id != attempt.boot_id) for pod in pods
+    )
+
+
+def nobody_had_it(attempt: Attempt, events: Sequence[Event]) -> bool:
+    """Whether the call was on hold: it stands on no pod, and none was told to take this stream.
+
+    Which pod takes it is written after the answer; that it was answered may be known sooner.
+    """
+    return attempt.pod is None and not any(
+        (event.source, event.kind) in _TAKEN and stream_no(event) == attempt.stream_no
+        for event in events
     )
 
 

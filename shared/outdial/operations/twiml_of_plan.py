@@ -1,5 +1,6 @@
 """What a call does when no pod speaks any more: the TwiML of its committed plan (PROTOCOL.md 9)."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -10,8 +11,8 @@ from outdial.domain.call_template import CallTemplate
 from outdial.operations.conversation_record import open_conversation
 from outdial.operations.parse_template import template_of
 from outdial.operations.runtime import Runtime
-from outdial.storage import call_events, templates
-from outdial.storage.tables import Attempt
+from outdial.storage import attempts, call_events, templates
+from outdial.storage.tables import Attempt, CallEvent
 from outdial.telephony import twiml
 from outdial.telephony.callbacks import CallbackUrls
 
@@ -23,7 +24,11 @@ async def twiml_of_plan(runtime: Runtime, attempt: Attempt) -> str:
     """
     if attempt.plan == Plan.TRANSFER:
         return await _transfer(runtime, attempt)
-    if attempt.plan == Plan.VOICEMAIL and not await was_closed(runtime, attempt):
+    if attempt.plan == Plan.VOICEMAIL and not was_closed(
+        attempt, await events_of(runtime, attempt.id)
+    ):
+        async with runtime.sessions.begin() as session:  # from here on it is the carrier's
+            await attempts.leave_pod(session, attempt.id, attempt.stream_no, attempt.pod)
         return await speak_voicemail(runtime, attempt)
     return twiml.hangup()
 
@@ -38,10 +43,14 @@ async def speak_voicemail(runtime: Runtime, attempt: Attempt, *, pause_seconds: 
     return twiml.say_and_redirect(brief.voicemail_script, spoken, language, pause_seconds)
 
 
-async def was_closed(runtime: Runtime, attempt: Attempt) -> bool:
-    """Whether the pod had its last word on the current stream, or the message has been left."""
+async def events_of(runtime: Runtime, attempt_id: UUID) -> list[CallEvent]:
+    """All that is known of an attempt."""
     async with runtime.sessions() as session:
-        events = await call_events.of_attempt(session, attempt.id)
+        return await call_events.of_attempt(session, attempt_id)
+
+
+def was_closed(attempt: Attempt, events: Sequence[CallEvent]) -> bool:
+    """Whether the pod had its last word on the current stream, or the message has been left."""
     return any(
         (event.kind == "voicemail_left" and event.source in {Source.POD, Source.GATEWAY})
         or (

@@ -6,11 +6,12 @@ all: the pod checks the token and refuses what it has no room for.
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from outdial.background_task import running
 from outdial.domain.call_template import Pods
 from outdial.observability.outages import Outages
 from outdial.routing.pod_registry import PodView, list_pods
@@ -71,10 +72,5 @@ class Router:
 async def watching_pods(redis: Redis, settings: Settings) -> AsyncIterator[Router]:
     """A router whose view is kept fresh until the end of the block."""
     router = Router(redis, settings)
-    task = asyncio.create_task(router.run(), name="router")
-    try:
+    async with running(router.run(), "router"):
         yield router
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task

@@ -16,6 +16,7 @@ import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
+from outdial.background_task import running
 from outdial.storage.engine import connect
 
 _READ = """
@@ -83,7 +84,7 @@ class AnsweredCalls:
         try:
             async with asyncio.timeout(_PATIENCE):
                 rows = await self._ask(list(waiting))
-        except (psycopg.Error, OSError, TimeoutError) as error:
+        except Exception as error:  # noqa: BLE001 - told to who asked: others will ask
             await self._close()
             for future in waiting.values():
                 if not future.done():
@@ -112,10 +113,5 @@ class AnsweredCalls:
 async def reading_answered_calls(database_url: str) -> AsyncIterator[AnsweredCalls]:
     """A reader that runs until the end of the block. Nothing connects before it is asked."""
     calls = AnsweredCalls(database_url)
-    task = asyncio.create_task(calls.run(), name="answered-calls")
-    try:
+    async with running(calls.run(), "answered-calls"):
         yield calls
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task

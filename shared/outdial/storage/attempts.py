@@ -260,6 +260,19 @@ async def next_stream(session: AsyncSession, attempt_id: uuid.UUID, stream_no: i
     )
 
 
+async def take_back(session: AsyncSession, attempt_id: uuid.UUID, stream_no: int) -> bool:
+    """From a dial to a human that is over back to the conversation, on the next stream."""
+    return await _change(
+        session,
+        attempt_id,
+        IS_LIVE,
+        Attempt.plan == Plan.TRANSFER,
+        Attempt.stream_no == stream_no,
+        plan=Plan.CONVERSATION,
+        stream_no=stream_no + 1,
+    )
+
+
 async def assign_pod(session: AsyncSession, attempt_id: uuid.UUID, pod: str, boot_id: str) -> bool:
     """Write which pod, in which life of it, speaks on a live attempt."""
     return await _change(session, attempt_id, IS_LIVE, pod=pod, boot_id=boot_id)

@@ -71,15 +71,31 @@ async def silent_attempts(
 async def calls_on_pods(
     session: AsyncSession, lives: Sequence[tuple[str, str]], limit: int = 500
 ) -> list[Attempt]:
-    """Conversations that go on in these lives (pod, boot id) of pods."""
+    """Calls that stand on these lives (pod, boot id) of pods; those of humans stand on none."""
     return await _rows(
         session,
         limit,
         Attempt.state == AttemptState.IN_PROGRESS,
-        Attempt.plan == Plan.CONVERSATION,
+        Attempt.plan != Plan.TRANSFER,
         Attempt.stop_reason.is_(None),
         Attempt.call_sid.is_not(None),
         tuple_(Attempt.pod, Attempt.boot_id).in_(lives),
+    )
+
+
+async def messages_on_pods(
+    session: AsyncSession, quiet_for: timedelta, limit: int = 100
+) -> list[Attempt]:
+    """Calls on which a pod is to leave a message, quiet for so long: it may never have begun."""
+    return await _rows(
+        session,
+        limit,
+        Attempt.state == AttemptState.IN_PROGRESS,
+        Attempt.plan == Plan.VOICEMAIL,
+        Attempt.stop_reason.is_(None),
+        Attempt.call_sid.is_not(None),
+        Attempt.pod.is_not(None),
+        _older(Attempt.heard_at, quiet_for),
     )
 
 

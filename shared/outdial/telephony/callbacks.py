@@ -6,6 +6,7 @@ stands in the query: Twilio signs it. Fragments say how patient Twilio is and ho
 again (`ct` connect, `rt` read, `rc` retries, `rp` on what); it neither sends nor signs them.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 from uuid import UUID
@@ -46,9 +47,9 @@ class AnswerHint:
             "at": self.pod_url,
             "template": str(self.template_id),
             "lead": str(self.lead_id) if self.lead_id else "",
-            "holds": str(self.holds) if self.holds else "",
+            "holds": self.holds,
         }
-        return urlencode({name: value for name, value in fields.items() if value})
+        return _encode(fields)
 
 
 class CallbackUrls:
@@ -83,18 +84,26 @@ class CallbackUrls:
         """Told when a media stream starts, stops or fails."""
         return self._callback(f"stream-status/{attempt_id}")
 
-    def stream_ended(self, attempt_id: UUID, stream_no: int) -> str:
-        """Asked what comes after the media stream: answers with TwiML."""
+    def stream_ended(self, attempt_id: UUID, stream_no: int, holds: int = 0) -> str:
+        """Asked what comes after the media stream: answers with TwiML.
+
+        `holds` counts how often the caller was asked to wait for that answer.
+        """
         path = f"twilio/callback/stream-ended/{attempt_id}/{stream_no}"
-        return f"{self._public}/{path}#{_STREAM_ENDED}"
+        return f"{self._public}/{path}{_query(holds=holds)}#{_STREAM_ENDED}"
 
     def voicemail_spoken(self, attempt_id: UUID) -> str:
         """Asked when the carrier has spoken a message to its end."""
         return f"{self._public}/twilio/callback/voicemail-spoken/{attempt_id}#{_STREAM_ENDED}"
 
-    def transfer_ended(self, attempt_id: UUID) -> str:
-        """Asked what comes after a dial to a human: answers with TwiML."""
-        return f"{self._public}/twilio/callback/transfer-ended/{attempt_id}#{_STREAM_ENDED}"
+    def transfer_ended(self, attempt_id: UUID, holds: int = 0, dial_status: str = "") -> str:
+        """Asked what comes after a dial to a human: answers with TwiML.
+
+        Asked again after a hold, `dial_status` is what Twilio said of the dial the first time.
+        """
+        path = f"twilio/callback/transfer-ended/{attempt_id}"
+        query = _query(holds=holds, dial=dial_status)
+        return f"{self._public}/{path}{query}#{_STREAM_ENDED}"
 
     def transfer_whisper(self, attempt_id: UUID) -> str:
         """Asked for what the human hears before the two meet: answers with TwiML."""
@@ -106,6 +115,16 @@ class CallbackUrls:
 
     def _callback(self, path: str) -> str:
         return f"{self._public}/twilio/callback/{path}#{_CALLBACK}"
+
+
+def _query(**fields: object) -> str:
+    query = _encode(fields)
+    return f"?{query}" if query else ""
+
+
+def _encode(fields: Mapping[str, object]) -> str:
+    """Without what is empty, or nought."""
+    return urlencode({name: value for name, value in fields.items() if value})
 
 
 def stream_url(pod_url: str, template_id: UUID, token: str) -> str:

@@ -12,7 +12,10 @@ from typing import Any
 import pytest
 import uvicorn
 from outdial.domain.attempt_state import Plan
+from outdial.domain.call_template import Agent, CallTemplate, Transfer
+from outdial.operations.create_template import create_template
 from outdial.operations.runtime import open_runtime
+from outdial.operations.transfer_call import transfer_call
 from outdial.routing.pod_registry import Heartbeat, beat
 from outdial.routing.slot_reservation import Slot, rebuild, reserve
 from outdial.routing.stream_token import verify
@@ -26,7 +29,8 @@ from outdial_api.app import create_app
 from outdial_sandbox.carrier.app import build_carrier
 from outdial_sandbox.carrier.config import CarrierConfig, NetworkSettings
 from outdial_sandbox.people.people import who_answers
-from twilio_world import FakeCarrier, World, make_world
+from polling import until
+from twilio_world import SLOW_BEATS, FakeCarrier, World, make_world, swap
 from websockets.asyncio.server import ServerConnection, serve
 
 pytestmark = pytest.mark.integration
@@ -48,6 +52,7 @@ class Pods:
 
     settings: Settings
     url: str = ""
+    gateway: Any = None  # the application that sends calls here
     opened: asyncio.Queue[Stream] = field(default_factory=asyncio.Queue)
 
     async def handle(self, connection: ServerConnection) -> None:
@@ -104,16 +109,17 @@ async def dialed(settings: Settings, pods: Pods, tmp_path: Path) -> AsyncIterato
     config = CarrierConfig(settings.twilio_account_sid, token, tmp_path, carrier_url)
     rules = NetworkSettings(calls_per_second=100, ring_seconds=0.2)
     async with (
-        serving(create_app(settings), gateway),
+        serving(app := create_app(settings), gateway),
         serving(build_carrier(config, rules, who_answers), network),
         open_runtime(settings) as runtime,
     ):
+        pods.gateway = app
         world = await make_world(runtime, FakeCarrier())
         await world.change(call_sid=None, state="dialing", phone="+15550100000")
         await rebuild(runtime.redis, [])
         for name in ("pod-1", "pod-2"):
             url = f"{pods.url}/pods/{name}"
-            await beat(runtime.redis, Heartbeat(name, "b1", url, 1), settings)
+            await beat(runtime.redis, Heartbeat(name, "b1", url, 1), SLOW_BEATS)
         slot = await reserve(runtime.redis, world.attempt_id, 60)
         assert isinstance(slot, Slot)
         async with runtime.sessions.begin() as session:
@@ -131,12 +137,12 @@ async def dialed(settings: Settings, pods: Pods, tmp_path: Path) -> AsyncIterato
 
 async def _told(world: World, status: str) -> None:
     """Wait until Twilio has told of this status."""
-    async with asyncio.timeout(20):
-        while True:
-            for event in await world.events():
-                if event.kind == "status" and event.payload.get("CallStatus") == status:
-                    return
-            await asyncio.sleep(0.05)
+
+    async def told() -> bool:
+        said = [event.payload for event in await world.events() if event.kind == "status"]
+        return status in [payload.get("CallStatus") for payload in said]
+
+    await until(told, 20, f"Twilio has told of {status}")
 
 
 async def test_a_call_reaches_its_pod_and_ends_as_the_plan_says(dialed: World, pods: Pods) -> None:
@@ -166,3 +172,41 @@ async def test_a_call_whose_pod_dies_goes_on_at_the_other(dialed: World, pods: P
     assert second.start["callSid"] == first.start["callSid"]
     row = await dialed.attempt()
     assert (row.pod, row.stream_no, row.plan) == ("pod-2", 2, "conversation")
+
+
+async def test_a_lost_call_waits_for_postgres_and_then_goes_on(dialed: World, pods: Pods) -> None:
+    first = await asyncio.wait_for(pods.opened.get(), 20)
+    app, sessions = pods.gateway, pods.gateway.state.runtime.sessions
+    nowhere = dialed.runtime.settings.model_copy(
+        update={"database_url": "postgresql://x:y@127.0.0.1:9/x"}
+    )
+    async with open_runtime(nowhere) as away:
+        swap(app, sessions=away.sessions)
+        first.socket.transport.abort()
+
+        async def is_held() -> bool:
+            return any(event.kind == "held" for event in await dialed.events())
+
+        await until(is_held, 20, "the call is on hold")
+        assert (await dialed.attempt()).stream_no == 1
+    swap(app, sessions=sessions)
+    second = await asyncio.wait_for(pods.opened.get(), 20)
+    assert (second.pod, second.stream_no) == ("pod-2", 2)
+    assert second.start["callSid"] == first.start["callSid"]
+    assert (await dialed.attempt()).stream_no == 2
+
+
+async def test_nobody_there_to_take_over_the_call_comes_back(dialed: World, pods: Pods) -> None:
+    first = await asyncio.wait_for(pods.opened.get(), 20)
+    busy = CallTemplate("x", Agent("Ada", "Hello.", "Ask."), transfer=Transfer("+12125550102"))
+    template = await create_template(dialed.runtime, busy)
+    await dialed.change(template_id=template.id)
+    assert await transfer_call(dialed.runtime, dialed.attempt_id)
+    await first.socket.close()
+    second = await asyncio.wait_for(pods.opened.get(), 20)
+    assert second.stream_no == 2
+    assert second.start["callSid"] == first.start["callSid"]
+    row = await dialed.attempt()
+    assert (row.plan, row.stream_no) == ("conversation", 2)
+    (told,) = [event for event in await dialed.events() if event.source == "transfer"]
+    assert (told.payload["DialCallStatus"], told.payload["back_on"]) == ("busy", 2)

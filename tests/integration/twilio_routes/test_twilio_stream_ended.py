@@ -156,14 +156,6 @@ async def test_nobodys_stream_and_another_calls_are_hung_up(twilio: Twilio, talk
     assert (await talking.attempt()).stream_no == 1
 
 
-async def test_without_postgres_it_is_goodbye(app: FastAPI, twilio: Twilio, talking: World) -> None:
-    update = {"database_url": "postgresql://x:y@127.0.0.1:9/x"}
-    async with open_runtime(talking.runtime.settings.model_copy(update=update)) as away:
-        swap(app, sessions=away.sessions)
-        assert verbs(await ended(twilio, talking)) == ["Say", "Hangup"]
-    assert (await talking.attempt()).stream_no == 1
-
-
 async def test_without_redis_the_last_view_names_another_pod(
     app: FastAPI, twilio: Twilio, talking: World
 ) -> None:

@@ -1,17 +1,20 @@
 """A message that no pod begins is spoken by the carrier: one of them leaves it, never both."""
 
 import asyncio
+from datetime import UTC, datetime
 from xml.etree import ElementTree as ET
 
 import pytest
 from outdial.domain.attempt_state import Plan
 from outdial.domain.call_outcome import Outcome
 from outdial.operations.leave_voicemail import leave_voicemail
+from outdial.operations.record_callback import record_event
 from outdial.operations.settle_attempt import settle_attempt
 from outdial.operations.speak_voicemail import (
     speak_voicemail_if_pod_does_not,
     take_message_over,
 )
+from outdial.telephony.callback_events import amd_event
 from outdial.telephony.dial_result import NotUpdated
 from twilio_world import SID, Twilio, World, element, verbs
 
@@ -31,7 +34,9 @@ async def machine(world: World) -> World:
 
 
 async def speak(world: World, verdict: str = "machine_end_beep") -> bool:
-    return await speak_voicemail_if_pod_does_not(world.runtime, world.attempt_id, verdict, 0)
+    event = amd_event({"CallSid": SID, "AnsweredBy": verdict}, datetime.now(UTC))
+    await record_event(world.runtime, world.attempt_id, event)
+    return await speak_voicemail_if_pod_does_not(world.runtime, world.attempt_id, 0)
 
 
 def words(world: World) -> list[str]:

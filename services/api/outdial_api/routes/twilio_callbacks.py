@@ -60,7 +60,7 @@ async def amd(
         # Before the answer: if the database goes away now it is a 503, and Twilio tells it again.
         if await act_on_verdict(runtime, attempt_id, verdict) is MachineAction.LEAVE_MESSAGE:
             speak = speak_voicemail_if_pod_does_not
-            later.add_task(after_answer, speak, runtime, attempt_id, verdict)
+            later.add_task(after_answer, speak, runtime, attempt_id)
     return Response(status_code=204)
 
 

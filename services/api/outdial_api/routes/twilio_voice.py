@@ -4,6 +4,7 @@ What is left to be written is written after the answer is on its way. These rout
 requests themselves: FastAPI's dependencies and query parameters took longer than all the rest.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -16,7 +17,6 @@ from outdial.operations.handle_transfer import (
     handle_transfer_ended,
     whisper_to_human,
 )
-from outdial.operations.receive_callback import store_afterwards
 from outdial.operations.route_answered_call import (
     Answered,
     answer_without_stores,
@@ -69,10 +69,11 @@ async def fallback(attempt_id: UUID, request: Request) -> Response:
 async def stream_ended(attempt_id: UUID, stream_no: int, request: Request) -> Response:
     """`<Connect>` is over: the committed plan says what comes next."""
     form, gateway = await signed_form(request), await gateway_of(request)
-    ended = StreamEnded(attempt_id, stream_no, form.call_sid, form.call_status)
+    holds = _holds(request.query_params)
+    ended = StreamEnded(attempt_id, form.call_sid, form.call_status, holds, stream_no)
     with ANSWER_SECONDS.labels("stream_ended").time():
         answered = await handle_stream_ended(gateway, ended)
-    count_answer("stream_ended", answered, 0)
+    count_answer("stream_ended", answered, holds)
     event = stream_ended_event(form.fields, stream_no, datetime.now(UTC))
     return await _twiml(request, answered, event)
 
@@ -88,11 +89,20 @@ async def voicemail_spoken(attempt_id: UUID, request: Request) -> Response:
 @router.post("/callback/transfer-ended/{attempt_id}")
 async def transfer_ended(attempt_id: UUID, request: Request) -> Response:
     """The dial to a human is over: they have met, or nobody came."""
-    form, gateway = await signed_form(request), await gateway_of(request)
-    status = form.fields.get("DialCallStatus", "")
-    ended = TransferEnded(attempt_id, form.call_sid, form.call_status, status)
-    answered = await handle_transfer_ended(gateway.runtime, ended)
-    return await _twiml(request, answered, transfer_event(form.fields, datetime.now(UTC)))
+    form, gateway, given = (
+        await signed_form(request),
+        await gateway_of(request),
+        request.query_params,
+    )
+    holds = _holds(given)
+    # A Redirect does not tell of the dial any more: our URL does.
+    fields = {"DialCallStatus": given.get("dial", ""), **form.fields}
+    told = transfer_event(fields, datetime.now(UTC))
+    ended = TransferEnded(attempt_id, form.call_sid, form.call_status, holds, told)
+    with ANSWER_SECONDS.labels("transfer_ended").time():
+        answered = await handle_transfer_ended(gateway, ended)
+    count_answer("transfer_ended", answered, holds)
+    return await _twiml(request, answered, told)
 
 
 @router.post("/callback/transfer-whisper/{attempt_id}")
@@ -109,15 +119,20 @@ def _hint(request: Request) -> AnswerHint:
     Whatever cannot be read is left out: a person is on the telephone.
     """
     given = request.query_params
-    holds = given.get("holds", "")
     return AnswerHint(
         pod_id=given.get("pod", ""),
         boot_id=given.get("boot", ""),
         pod_url=given.get("at", ""),
         template_id=_id_in(given.get("template", "")) or NOBODYS,
         lead_id=_id_in(given.get("lead", "")),
-        holds=int(holds[:3]) if holds.isdecimal() else 0,
+        holds=_holds(given),
     )
+
+
+def _holds(given: Mapping[str, str]) -> int:
+    """How often the call was asked to wait for this answer."""
+    holds = given.get("holds", "")
+    return int(holds[:3]) if holds.isdecimal() else 0
 
 
 def _id_in(text: str) -> UUID | None:
@@ -131,12 +146,10 @@ async def _twiml(request: Request, answered: Answered, told: Event | None = None
     """The answer; what is to be written about it, and what the request told, comes after."""
     gateway, writing = await gateway_of(request), await writing_of(request)
     runtime, attempt_id = gateway.runtime, answered.attempt_id
-    event = event_of(answered, datetime.now(UTC))
-    if event is not None:
-        writing.put(attempt_id, event)
+    for event in (event_of(answered, datetime.now(UTC)), told):
+        if event is not None:
+            writing.put(attempt_id, event)
     left = BackgroundTasks()
-    if told is not None:
-        left.add_task(writing.after, store_afterwards, runtime, attempt_id, told)
     if answered.zombie:
         left.add_task(writing.after, end_zombie, runtime, attempt_id, answered.call_sid)
     elif answered.left_pod or (answered.slot is not None and not answered.as_prepared):
