@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+from otlp_collector import Collector, collecting
 from outdial.domain.call_template import DEFAULT_TOOLS, Retry
 from outdial_cli.api_client import ApiClient, Json
 from outdial_cli.stack.options import StackOptions, StackPaths
@@ -37,7 +38,14 @@ def ended(api: ApiClient) -> Callable[[str], Json]:
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def collector() -> Iterator[Collector]:
+    """Whom the stack sends its traces."""
+    with collecting() as collector:
+        yield collector
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> Iterator[Stack]:
     """Two pods, the sandbox, and everything between."""
     paths = StackPaths.under(tmp_path_factory.mktemp("stack"))
     options = StackOptions(
@@ -45,7 +53,11 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         durable=False,
         calls_per_second=1.5,
         ring_seconds=1.0,
-        env={"OUTDIAL_RING_TIMEOUT_SECONDS": "6", "OUTDIAL_POD_SLOTS": "10"},
+        env={
+            "OUTDIAL_RING_TIMEOUT_SECONDS": "6",
+            "OUTDIAL_POD_SLOTS": "10",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
+        },
     )
     with Stack(paths, options) as running:
         yield running
