@@ -163,6 +163,8 @@ class Settings(BaseSettings):
     )
     pod_address: str = Field(default="", validation_alias="OUTDIAL_POD_ADDRESS")
     pod_labels: str = Field(default="", validation_alias="OUTDIAL_POD_LABELS")
+    # Connections to Deepgram that this pod may hold, to listen and to speak; 0: no limit of ours.
+    provider_sockets: int = Field(default=0, ge=0, validation_alias="OUTDIAL_PROVIDER_SOCKETS")
     drain_seconds: Seconds = Field(default=600, validation_alias="OUTDIAL_DRAIN_SECONDS")
 
     # Listening addresses, logs, files.
@@ -323,6 +325,10 @@ def _fits(s: Settings) -> list[tuple[bool, str]]:
         (
             s.settle_anyway_seconds > s.closing_pass_seconds,
             "OUTDIAL_SETTLE_ANYWAY_SECONDS must be more than OUTDIAL_CLOSING_PASS_SECONDS",
+        ),
+        (
+            s.provider_sockets != 1,
+            "OUTDIAL_PROVIDER_SOCKETS must be 0 (no limit) or at least 2: a call takes two",
         ),
         (
             s.silent_attempt_seconds > s.ring_timeout_seconds,

@@ -24,7 +24,8 @@ class Admission:
     Tokens name the process's boot id, so no other process could accept one that was used here.
     """
 
-    def __init__(self, settings: Settings, boot_id: str) -> None:
+    def __init__(self, settings: Settings, boot_id: str, slots: int | None = None) -> None:
+        self._slots = settings.pod_slots if slots is None else slots
         self._settings = settings
         self._boot_id = boot_id
         self._used: dict[str, float] = {}  # to its expiry, in epoch seconds
@@ -52,7 +53,7 @@ class Admission:
             return Refused(403, "boot_id")
         if token in self._used:
             return Refused(409, "used")
-        if calls >= self._settings.pod_slots:
+        if calls >= self._slots:
             return Refused(503, "full")
         if not has_room(claims.attempt_id):
             return Refused(503, "lag")

@@ -34,6 +34,16 @@ turn_steps = Histogram(
     ["step"],
     buckets=_SECONDS,
 )
+provider_sockets = Gauge(
+    "outdial_pod_provider_sockets", "Sockets to Deepgram that are spoken for", ["held_by"]
+)
+light_preparations = Counter(
+    "outdial_pod_light_preparations",
+    "Phones that rang without sockets to Deepgram ahead of the answer: too few were left",
+)
+voices_missing = Gauge(
+    "outdial_pod_voices_missing", "Versions of templates whose services this pod does not have"
+)
 provider_errors = Counter("outdial_pod_provider_errors", "Errors of providers", ["provider"])
 loop_lag = Gauge(
     "outdial_pod_loop_lag_seconds", "How late the event loop was, at worst, in the last second"

@@ -1,15 +1,15 @@
 """The APIs that models are asked at: Groq's, and those that the operator has named.
 
-A template names an endpoint, never an address or a key: `OUTDIAL_MODEL_ENDPOINTS` has the
-addresses of OpenAI-compatible APIs, `OUTDIAL_MODEL_KEY_<NAME>` their keys. Clients, connection
-pools and TLS contexts are made once a process.
+Clients, connection pools and TLS contexts are made once a process; addresses and keys come from
+`model_addresses.py`.
 """
 
 import os
 from collections.abc import Mapping
 
 from openai import AsyncOpenAI, Timeout
-from outdial.settings import Settings, read_endpoints
+from outdial.operations.model_addresses import model_addresses
+from outdial.settings import Settings
 
 from outdial_media.model_route import Endpoint
 
@@ -24,11 +24,10 @@ class ModelEndpoints:
     """Clients by the name that templates use; the empty name is Groq's."""
 
     def __init__(self, settings: Settings, environment: Mapping[str, str] = os.environ) -> None:
-        key = settings.groq_api_key.get_secret_value()
-        self._clients = {"": _client(settings.groq_base_url + "/openai/v1", key)}
-        for name, url in read_endpoints(settings.model_endpoints).items():
-            variable = f"OUTDIAL_MODEL_KEY_{name.upper().replace('-', '_')}"
-            self._clients[name] = _client(url, environment.get(variable, "") or _NO_KEY)
+        self._clients = {
+            name: _client(address.url, address.key or _NO_KEY)
+            for name, address in model_addresses(settings, environment).items()
+        }
 
     @property
     def groq(self) -> AsyncOpenAI:

@@ -47,14 +47,16 @@ _FAILURES = (OpenAIError, httpx.HTTPError, OSError, TimeoutError, BadAnswer)
 class Endpoint:
     """A model, and the API that it is asked at."""
 
-    client: AsyncOpenAI | None
+    client: AsyncOpenAI | Any | None  # or what answers as one does (`foreign_model.py`)
     model: str
     problem: str = ""  # why it cannot be asked
+    at: str = ""  # empty: the client's host
 
     @property
     def name(self) -> str:
         """As it is told in records."""
-        return f"{self.model} at {self.client.base_url.host if self.client else 'nowhere'}"
+        host = self.at or (self.client.base_url.host if self.client else "nowhere")
+        return f"{self.model} at {host}"
 
 
 @dataclass

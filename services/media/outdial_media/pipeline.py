@@ -21,6 +21,9 @@ from pipecat.turns.user_start import TranscriptionUserTurnStartStrategy, VADUser
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
 from outdial_media.person_turns import PersonTurns
+from outdial_media.foreign_hearing import HearsOn
+from outdial_media.foreign_voice import ForeignVoice
+from outdial_media.noise_filter import NoiseFiltered, make_filter
 from outdial_media.phone_llm import PhoneLLM
 from outdial_media.phone_stt import PhoneSTT
 from outdial_media.phone_transport import PhoneInput, PhoneOutput
@@ -51,9 +54,9 @@ class CallPipeline:
     context: LLMContext
     input: PhoneInput
     output: PhoneOutput
-    hearing: PhoneSTT
+    hearing: PhoneSTT | HearsOn
     thinking: PhoneLLM
-    speaking: PhoneTTS
+    speaking: PhoneTTS | ForeignVoice
     person: PersonTurns
     agent: LLMAssistantAggregator
     worker: PipelineWorker
@@ -86,6 +89,8 @@ def build_pipeline(
         worker=None,  # type: ignore[arg-type]  # made of the others, below
     )
     parts.input.listeners = (parts.hearing.hear, parts.person.hear)
+    if (noise_filter := make_filter(template.voice.noise_filter)) is not None:
+        parts.input.listeners = (NoiseFiltered(noise_filter, parts.input.listeners).hear,)
     parts.worker = _worker(parts)
     return parts
 

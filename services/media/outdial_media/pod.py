@@ -29,9 +29,11 @@ from outdial_media.heartbeat import keep_beating
 from outdial_media.loop_lag import Overload, watch_lag
 from outdial_media.plan_watch import PlanWatch
 from outdial_media.preparation import Preparation
+from outdial_media.provider_sockets import OF_A_CALL
 from outdial_media.shared_models import SharedModels
 from outdial_media.speech_services import SpeechServices
 from outdial_media.telephone_line import TelephoneLine
+from outdial_media.voice_check import VoiceCheck
 
 _log = structlog.get_logger(__name__)
 
@@ -52,9 +54,12 @@ class Pod:
         self.boot_id = secrets.token_urlsafe(9)
         self._kit = kit
         self._settings = kit.runtime.settings
-        metrics.slots.set(self._settings.pod_slots)
-        self._admission = Admission(self._settings, self.boot_id)
+        self._sockets = kit.services.sockets
+        self._most = self._sockets.slots(self._settings.pod_slots)
+        metrics.slots.set(self._most)
+        self._admission = Admission(self._settings, self.boot_id, self._most)
         self._preparation = Preparation(kit)
+        self._voices = VoiceCheck(kit.runtime, kit.services.foreign)
         self._overload = Overload()
         self._live: dict[UUID, Conversation | None] = {}
         self._draining = False
@@ -78,6 +83,7 @@ class Pod:
     @asynccontextmanager
     async def at_work(self) -> AsyncIterator[None]:
         """Beat and watch as long as the block lasts."""
+        await self._voices.look()  # what is slow to load is loaded before there are calls
         watch = PlanWatch(
             self._kit.runtime,
             lambda: [*self._live, *self._preparation.attempts],
@@ -89,6 +95,7 @@ class Pod:
         tasks = [
             asyncio.create_task(beating),
             asyncio.create_task(watch.run()),
+            asyncio.create_task(self._voices.run()),
             asyncio.create_task(watch_lag(self._overload, self._admission_changed)),
         ]
         try:
@@ -168,12 +175,15 @@ class Pod:
             await self._hold(websocket, admitted)
         finally:
             del self._live[admitted.attempt_id]
+            self._sockets.end(admitted.attempt_id)
             if not self._live:
                 self._empty.set()
                 _give_memory_back()
 
     async def _hold(self, websocket: WebSocket, claims: StreamClaims) -> None:
         prepared = await self._preparation.take(claims.attempt_id, claims.stream_no)
+        for attempt_id in self._sockets.go_live(claims.attempt_id, OF_A_CALL):
+            self._preparation.lighten(attempt_id)
         line = prepared.line if prepared else TelephoneLine()
         await websocket.accept()
         reading = asyncio.create_task(line.serve(websocket))
@@ -213,9 +223,9 @@ class Pod:
     def _slots(self) -> int:
         """What is offered; while the loop is late, no more than is taken."""
         if not self._overload.closed:
-            return self._settings.pod_slots
+            return self._most
         taken = len(self._live) + len(self._preparation.attempts)
-        return min(taken, self._settings.pod_slots)
+        return min(taken, self._most)
 
     def _follow(self, answer: BeatAnswer) -> None:
         reserved = [i for i in answer.reserved if i not in self._live]
@@ -235,7 +245,7 @@ class Pod:
             state="draining" if self._draining else "ready",
             preparing=self._preparation.attempts,
             live=list(self._live),
-            labels=self._settings.labels,
+            labels={**self._settings.labels, **self._voices.labels},
             health_url=self._settings.pod_health_url,
         )
 

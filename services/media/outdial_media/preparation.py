@@ -19,6 +19,7 @@ from outdial.operations.look_up import look_up
 
 from outdial_media import metrics
 from outdial_media.conversation import Conversation, Kit
+from outdial_media.provider_sockets import sockets_of
 from outdial_media.telephone_line import TelephoneLine
 
 _log = structlog.get_logger(__name__)
@@ -43,6 +44,8 @@ class Preparation:
         self._work: dict[UUID, asyncio.Task[Prepared | None]] = {}
         self._turn = asyncio.Semaphore(AT_ONCE)
         self._dropping: set[asyncio.Task[None]] = set()
+        self._sockets = kit.services.sockets
+        self._light: set[UUID] = set()  # gave their sockets to live calls
 
     @property
     def attempts(self) -> list[UUID]:
@@ -56,6 +59,7 @@ class Preparation:
             self._work[attempt_id] = asyncio.create_task(self._prepare(attempt_id))
         for attempt_id in self._work.keys() - wanted:
             self._drop(attempt_id)
+        self._light &= wanted
         metrics.prepared_calls.set(len(self._work))
 
     async def take(self, attempt_id: UUID, stream_no: int) -> Prepared | None:
@@ -69,6 +73,7 @@ class Preparation:
         prepared = work.result() if work.exception() is None else None
         if prepared is not None and prepared.conversation.brief.stream_no != stream_no:
             await prepared.conversation.discard()
+            self._sockets.forget_prepared(attempt_id)
             return None
         return prepared
 
@@ -93,6 +98,16 @@ class Preparation:
             brief = await open_conversation(self._kit.runtime, attempt_id, stream_no=1)
             return await self._build(brief)
 
+    def lighten(self, attempt_id: UUID) -> None:
+        """A live call needs the sockets: this one connects when it is answered."""
+        self._light.add(attempt_id)
+        self._drop(attempt_id)
+
+    def _may_connect(self, brief: ConversationBrief) -> bool:
+        if brief.template.prepare != "full" or brief.attempt_id in self._light:
+            return False
+        return self._sockets.prepare(brief.attempt_id, sockets_of(brief.template.voice))
+
     async def _look_up(self, attempt_id: UUID) -> None:
         """Nobody is dialed before the template's lookup is answered, on the pod that is to talk."""
         try:
@@ -107,23 +122,25 @@ class Preparation:
         line = TelephoneLine()
         conversation = Conversation(self._kit, brief, line)
         try:
-            if brief.template.prepare == "full":
+            if self._may_connect(brief):
                 await conversation.prepare()
         except BaseException:
             await conversation.discard()
+            self._sockets.forget_prepared(brief.attempt_id)
             raise
         return Prepared(line, conversation)
 
     def _drop(self, attempt_id: UUID) -> None:
         if (work := self._work.pop(attempt_id, None)) is not None:
-            task = asyncio.create_task(_discard(work))
+            task = asyncio.create_task(self._discard(attempt_id, work))
             self._dropping.add(task)
             task.add_done_callback(self._dropping.discard)
 
-
-async def _discard(work: asyncio.Task[Prepared | None]) -> None:
-    if not work.done():
-        work.cancel()
-    with suppress(asyncio.CancelledError, Exception):
-        if (prepared := await work) is not None:
-            await prepared.conversation.discard()
+    async def _discard(self, attempt_id: UUID, work: asyncio.Task[Prepared | None]) -> None:
+        if not work.done():
+            work.cancel()
+        with suppress(asyncio.CancelledError, Exception):
+            if (prepared := await work) is not None:
+                await prepared.conversation.discard()
+        if attempt_id not in self._work:  # or it is prepared once more already
+            self._sockets.forget_prepared(attempt_id)

@@ -58,6 +58,9 @@ class SpeaksOn(_Base):
     """Whether the service says of each reply that this was all. One that is closed before has
     broken off: upstream closes what is open when it connects anew."""
 
+    ends_quietly: bool = False
+    """Whether a reply's end may go untold: silence after sound is no failure then."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._replies: dict[str, _Reply] = {}
         self._out_of_order = False
@@ -178,7 +181,7 @@ class SpeaksOn(_Base):
                     await reply.news.wait()
             except TimeoutError:
                 break
-        if reply.ended:
+        if reply.ended or (self.ends_quietly and reply.received and not reply.failed):
             return
         await self._replace(context_id, reply, "no sound")
         await self._finish(context_id)

@@ -1,4 +1,6 @@
-"""Deepgram and Groq as this pod uses them: what is costly is made once a process.
+"""Deepgram and Groq as this pod uses them, and what else a template names.
+
+What is costly is made once a process.
 
 Small subclasses of pipecat 1.14's services; each says what upstream lacks. Clients, connection
 pools and TLS contexts are shared (17 ms of blocking each); every call has sockets of its own.
@@ -11,18 +13,23 @@ from urllib.parse import urlsplit, urlunsplit
 import httpx
 import structlog
 from deepgram import AsyncDeepgramClient, DeepgramClientEnvironment
-from outdial.domain.call_template import CallTemplate
+from outdial.domain.call_template import CallTemplate, ServiceChoice
 from outdial.settings import Settings
 from pipecat.services.deepgram.stt import DeepgramSTTService
 from pipecat.services.deepgram.tts import DeepgramTTSService
 from pipecat.services.groq.llm import GroqLLMService
 from pipecat.services.stt_latency import DEEPGRAM_TTFS_P99
 
+from outdial_media.foreign_hearing import HearsOn
+from outdial_media.foreign_services import ForeignServices
+from outdial_media.foreign_voice import ForeignVoice
 from outdial_media.model_endpoints import ANSWER_SECONDS, ModelEndpoints
-from outdial_media.model_route import ModelHealth, ModelRoute
+from outdial_media.model_route import Endpoint, ModelHealth, ModelRoute
 from outdial_media.phone_llm import PhoneLLM
 from outdial_media.phone_stt import PhoneSTT
 from outdial_media.phone_tts import PhoneTTS
+from outdial_media.pipecat_services import ServiceProblem
+from outdial_media.provider_sockets import ProviderSockets
 from outdial_media.spare_voice import Spare, VoiceLost
 from outdial_media.twilio_frames import SAMPLE_RATE
 
@@ -51,6 +58,8 @@ class SpeechServices:
             ),
         )
         self.models = ModelEndpoints(settings)
+        self.foreign = ForeignServices()
+        self.sockets = ProviderSockets(settings.provider_sockets)
         self._health = ModelHealth()
         self._http = httpx.AsyncClient(
             base_url=http_url,
@@ -65,55 +74,66 @@ class SpeechServices:
         for making in list(self._making.values()):
             making.cancel()
         await self.models.close()
+        await self.foreign.close()
         await self._http.aclose()
-
-    def model_of(self, template: CallTemplate) -> str:
-        """The language model that a template asks for."""
-        return template.voice.llm or self._settings.groq_model
 
     def route(self, template: CallTemplate) -> ModelRoute:
         """The models that a template names, asked one after the other."""
         voice = template.voice
-        endpoints = [self.models.endpoint(voice.llm_service, self.model_of(template))]
+        first = voice.llm or self._settings.groq_model
+        endpoints = [self._endpoint(first, voice.llm_service)]
         if voice.second_llm:
-            endpoints.append(self.models.endpoint(voice.second_llm_service, voice.second_llm))
+            endpoints.append(self._endpoint(voice.second_llm, voice.second_llm_service))
+        elif isinstance(voice.llm, ServiceChoice):
+            endpoints.append(self.models.endpoint("", self._settings.groq_model))
         return ModelRoute(
             endpoints,
             self._health,
             template.patience.first_token_ms / 1000,
         )
 
-    def hearing(self, template: CallTemplate) -> PhoneSTT:
+    def _endpoint(self, model: str | ServiceChoice, service: str) -> Endpoint:
+        if isinstance(model, ServiceChoice):
+            return self.foreign.endpoint(model)
+        return self.models.endpoint(service, model)
+
+    def hearing(self, template: CallTemplate) -> PhoneSTT | HearsOn:
         """The recogniser of a call."""
+        model = template.voice.stt
+        if isinstance(model, ServiceChoice):
+            return self.foreign.hearing(model, template.language)
         return PhoneSTT(
             self._deepgram,
             api_key=self._deepgram_key,
             sample_rate=SAMPLE_RATE,
             # Counted from the end of speech, which voice activity reports this much later.
             ttfs_p99_latency=DEEPGRAM_TTFS_P99 + template.turns.silence_ms / 1000,
-            settings=DeepgramSTTService.Settings(
-                model=template.voice.stt, language=template.language
-            ),
+            settings=DeepgramSTTService.Settings(model=model, language=template.language),
         )
 
     def thinking(self, template: CallTemplate, system_instruction: str) -> PhoneLLM:
-        """The language model of a call."""
+        """The language model of a call: whichever the route asks."""
+        model = template.voice.llm
+        named = model if isinstance(model, str) and model else self._settings.groq_model
         return PhoneLLM(
             self.route(template),
-            settings=GroqLLMService.Settings(
-                model=self.model_of(template), system_instruction=system_instruction
-            ),
+            settings=GroqLLMService.Settings(model=named, system_instruction=system_instruction),
         )
 
-    def speaking(self, template: CallTemplate) -> PhoneTTS:
+    def speaking(self, template: CallTemplate) -> PhoneTTS | ForeignVoice:
         """The voice of a call."""
-        voice = PhoneTTS(
-            self._tls,
-            api_key=self._deepgram_key,
-            base_url=self._deepgram_ws,
-            sample_rate=SAMPLE_RATE,
-            settings=DeepgramTTSService.Settings(voice=template.voice.tts),
-        )
+        model = template.voice.tts
+        voice: PhoneTTS | ForeignVoice
+        if isinstance(model, ServiceChoice):
+            voice = self.foreign.speaking(model, template.language)
+        else:
+            voice = PhoneTTS(
+                self._tls,
+                api_key=self._deepgram_key,
+                base_url=self._deepgram_ws,
+                sample_rate=SAMPLE_RATE,
+                settings=DeepgramTTSService.Settings(voice=model),
+            )
         voice.spare = self.spare(template)
         voice.silence_seconds = template.patience.first_audio_ms / 1000
         return voice
@@ -127,9 +147,10 @@ class SpeechServices:
             for voice in list(voices):
                 try:
                     async with asyncio.timeout(SPARE_SECONDS):
-                        return await self._speak_once(voice, text)
-                except (httpx.HTTPError, TimeoutError) as error:
-                    errors.append(f"{voice}: {error!r}"[:200])
+                        return await self._speak_once(voice, text, template.language)
+                except (httpx.HTTPError, TimeoutError, VoiceLost, ServiceProblem) as error:
+                    named = voice.service if isinstance(voice, ServiceChoice) else voice
+                    errors.append(f"{named}: {error!r}"[:200])
                     voices.append(voices.pop(0))  # the rest of the call begins with the other
             raise VoiceLost("; ".join(errors))
 
@@ -142,7 +163,7 @@ class SpeechServices:
             VoiceLost: no voice speaks.
 
         """
-        key = (template.voice.tts, text)
+        key = _phrase(template, text)
         if key not in self._spoken:
             pcm = await self.spare(template)(text)
             while len(self._spoken) >= _KEPT_PHRASES:
@@ -152,7 +173,7 @@ class SpeechServices:
 
     def make_ahead(self, template: CallTemplate, text: str) -> None:
         """Have `text` spoken for whichever call will need it; nobody waits for it."""
-        key = (template.voice.tts, text)
+        key = _phrase(template, text)
         if key not in self._spoken and key not in self._making:
             self._making[key] = asyncio.create_task(self._make(template, text))
             self._making[key].add_done_callback(lambda _: self._making.pop(key, None))
@@ -170,9 +191,11 @@ class SpeechServices:
 
     def kept(self, template: CallTemplate, text: str) -> bytes | None:
         """What `spoken_ahead` made of `text`, if it is still there."""
-        return self._spoken.get((template.voice.tts, text))
+        return self._spoken.get(_phrase(template, text))
 
-    async def _speak_once(self, voice: str, text: str) -> bytes:
+    async def _speak_once(self, voice: str | ServiceChoice, text: str, language: str) -> bytes:
+        if isinstance(voice, ServiceChoice):
+            return await self.foreign.speak_once(voice, language, text)
         answer = await self._http.post(
             "/v1/speak",
             params={
@@ -188,6 +211,13 @@ class SpeechServices:
 
 
 _KEPT_PHRASES = 256
+
+
+def _phrase(template: CallTemplate, text: str) -> tuple[str, str]:
+    voice = template.voice.tts
+    if isinstance(voice, ServiceChoice):
+        return f"{voice!r} {template.language}", text
+    return voice, text
 
 
 def _with_scheme(url: str, *, secure: str, plain: str) -> str:

@@ -158,17 +158,19 @@ class ServiceChoice:
 class Voice:
     """Which models hear, think and speak, and which ones take over when they do not.
 
-    Without a second one the first is asked once more, on a new connection. `llm_service` is a name
-    of OUTDIAL_MODEL_ENDPOINTS, an OpenAI-compatible API that the operator has set; empty: Groq.
+    A bare name is a model of Deepgram's (`stt`, `tts`) or of Groq's (`llm`). Without a second one
+    the first is asked once more, on a new connection. `llm_service` is a name of
+    OUTDIAL_MODEL_ENDPOINTS, an OpenAI-compatible API that the operator has set; empty: Groq.
     """
 
-    stt: str = "nova-3"
-    llm: str = ""  # empty: GROQ_MODEL
-    tts: str = "aura-2-thalia-en"
+    stt: str | ServiceChoice = "nova-3"
+    llm: str | ServiceChoice = ""  # empty: GROQ_MODEL
+    tts: str | ServiceChoice = "aura-2-thalia-en"
     llm_service: str = ""
-    second_llm: str = ""
+    second_llm: str | ServiceChoice = ""
     second_llm_service: str = ""
-    second_tts: str = ""
+    second_tts: str | ServiceChoice = ""
+    noise_filter: Literal["", "rnnoise"] = ""
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ class Reason(StrEnum):
     NO_CALLER_NUMBER = "no_caller_number"
     CALLER_NUMBERS_BUSY = "caller_numbers_busy"  # all rest, or have as many calls as they may
     NO_MEDIA_SLOT = "no_media_slot"
+    NO_VOICE_SERVICE = "no_voice_service"  # no pod has what its template's `voice` names
     LOOKUP_FAILED = "lookup_failed"  # and the template says: then do not call
     LOOKUP_SAYS_NO = "lookup_says_no"  # the operator's own system: do not call
 

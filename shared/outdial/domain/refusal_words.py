@@ -23,6 +23,7 @@ WORDS: dict[str, str] = {
     Reason.NO_CALLER_NUMBER: "there is no number to call from",
     Reason.CALLER_NUMBERS_BUSY: "every number to call from rests or has as many calls as it may",
     Reason.NO_MEDIA_SLOT: "no media pod has room",
+    Reason.NO_VOICE_SERVICE: "no media pod has the services that its template's voice names",
     Reason.LOOKUP_FAILED: "its lookup failed, and its template says not to call then",
     Reason.LOOKUP_SAYS_NO: "its lookup says not to call",
     WAITS: "its next call is due later (a cooldown, or a time that the person asked for)",

@@ -10,7 +10,9 @@ from outdial.domain.call_template import CallTemplate, Hours, Retry, Voice
 from outdial.domain.errors import FieldProblem
 from outdial.domain.holidays import CALENDARS
 from outdial.domain.jurisdictions import JURISDICTIONS
+from outdial.domain.languages import language_problem
 from outdial.domain.placeholders import malformed_in, texts_of
+from outdial.domain.voice_services import voice_problems
 from outdial.operations.check_lookup import lookup_problems
 from outdial.operations.check_schema import schema_problems
 from outdial.operations.check_tools import tool_problems
@@ -33,6 +35,8 @@ def _texts(t: CallTemplate) -> Iterator[FieldProblem]:
         yield FieldProblem("slug", "must be 1-64 of a-z, 0-9, - and _, like order-follow-up")
     if not _LANGUAGE.fullmatch(t.language):
         yield FieldProblem("language", "must be a language tag like en-US")
+    elif problem := language_problem(t.language):
+        yield FieldProblem("language", problem)
     if not t.agent.name.strip():
         yield FieldProblem("agent.name", "must not be empty")
     if t.agent.first_turn == "agent" and not t.agent.greeting.strip():
@@ -81,6 +85,7 @@ def _numbers(t: CallTemplate) -> Iterator[FieldProblem]:
 
 def _choices(t: CallTemplate) -> Iterator[FieldProblem]:
     yield from _models(t.voice)
+    yield from voice_problems(t.voice)
     yield from _retry(t.retry)
     yield from hours_problems(t.hours)
 

@@ -14,6 +14,7 @@ from outdial.domain.dial_gates import SOON, Reason, Refused
 from outdial.domain.lead_state import LeadState
 from outdial.domain.limits import LiveCalls, NumberPast, looks_back
 from outdial.domain.retry_policy import LeadView, NextContact, pass_over
+from outdial.domain.voice_services import pods_of
 from outdial.observability import traces
 from outdial.operations.caller_number import CallerPool
 from outdial.operations.calling_rules import CallingRules, rules_of
@@ -22,6 +23,7 @@ from outdial.operations.enqueue_call import SYSTEM_PREFIX
 from outdial.operations.parse_template import template_of
 from outdial.operations.runtime import Runtime
 from outdial.operations.trace_attempt import span_of_claim
+from outdial.operations.voice_pods import lacking
 from outdial.routing.slot_reservation import NoRoom, Slot, reserve
 from outdial.storage import attempts, leads, number_history, suppressions, templates
 from outdial.storage.ids import new_id
@@ -129,7 +131,7 @@ class ClaimRound:
             due,
             contacts,
             rules,
-            {key: template_of(row.body).pods for key, row in rows.items()},
+            {key: pods_of(template_of(row.body)) for key, row in rows.items()},
             await suppressions.among(self._session, phones),
             await self._pasts(phones, rules.values()),
             await attempts.live_phones(self._session, phones),
@@ -208,7 +210,9 @@ class ClaimRound:
             slot = await reserve(self._runtime.redis, attempt_id, lease, wanted=wanted)
             if isinstance(slot, NoRoom) and not wanted.spill:
                 # Only its own pods are full: that keeps nobody else waiting.
-                self._refuse(lead.id, Reason.NO_MEDIA_SLOT, self.now + FEW_PODS)
+                none_can = await lacking(self._runtime, wanted)
+                reason = Reason.NO_VOICE_SERVICE if none_can else Reason.NO_MEDIA_SLOT
+                self._refuse(lead.id, reason, self.now + FEW_PODS)
                 return None
             if not isinstance(slot, Slot):
                 self.out_of_slots = True  # the lead stays at the head of the queue

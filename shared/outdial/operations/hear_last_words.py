@@ -16,7 +16,6 @@ from typing import Any
 import httpx
 import structlog
 
-from outdial.domain.call_template import Voice
 from outdial.observability import traces
 from outdial.operations.ask_in_time import STORE_ERRORS
 from outdial.operations.conversation_record import (
@@ -26,6 +25,7 @@ from outdial.operations.conversation_record import (
     open_conversation,
     record_milestone,
 )
+from outdial.operations.model_addresses import ModelThere, models_without_pipecat
 from outdial.operations.runtime import Runtime
 from outdial.operations.suppress_number import suppress
 from outdial.operations.tool_arguments import (
@@ -59,12 +59,11 @@ class _Unheard:
     brief: ConversationBrief
     messages: list[dict[str, Any]]
     tools: list[ToolDefinition]
+    models: list[ModelThere]  # the one that answered last stands first
 
 
 async def hear_last_words(runtime: Runtime, attempt_id: uuid.UUID) -> int:
     """Let the model call tools on what nobody answered; how many it called. Once an attempt."""
-    if not runtime.settings.groq_api_key.get_secret_value():
-        return 0
     try:
         unheard = await _read(runtime, attempt_id)
         if unheard is None:
@@ -80,7 +79,7 @@ async def hear_last_words(runtime: Runtime, attempt_id: uuid.UUID) -> int:
 async def _read(runtime: Runtime, attempt_id: uuid.UUID) -> _Unheard | None:
     async with runtime.sessions() as session:
         attempt = await attempts.get(session, attempt_id)
-        turns = await transcripts.turns_of(session, attempt_id)
+        turns = await transcripts.conversation_of(session, attempt_id)
         calls = await transcripts.tool_calls_of(session, attempt_id)
     if attempt is None or not _is_owed(turns, calls):
         return None
@@ -89,7 +88,10 @@ async def _read(runtime: Runtime, attempt_id: uuid.UUID) -> _Unheard | None:
         return None
     run_here = SUPPORTED - NOT_WITHOUT_A_VOICE  # tools of the template's own run in a call only
     tools = [tool for tool in tool_definitions(brief.template) if tool.name in run_here]
-    return _Unheard(brief, _messages(brief, turns, calls), tools) if tools else None
+    models = models_without_pipecat(brief.template.voice, runtime.settings)
+    if not tools or not models:
+        return None
+    return _Unheard(brief, _messages(brief, turns, calls), tools, models)
 
 
 def _is_owed(turns: Sequence[TranscriptTurn], calls: Sequence[ToolCall]) -> bool:
@@ -124,10 +126,11 @@ async def _run(runtime: Runtime, unheard: _Unheard) -> int:
     traces.about_attempt(unheard.brief.attempt_id, unheard.brief.lead_id)
     called = 0
     messages = list(unheard.messages)
-    seconds = runtime.settings.closing_pass_seconds
+    # Each model is left its part of the time: a first one that hangs must not use up all of it.
+    seconds = runtime.settings.closing_pass_seconds / len(unheard.models)
     async with httpx.AsyncClient(trust_env=False, timeout=seconds) as client:
         for _ in range(_ROUNDS):
-            said = await _ask(client, runtime, unheard, messages)
+            said = await _ask(client, unheard, messages)
             wanted = said.get("tool_calls") or []
             if not wanted:
                 break
@@ -143,17 +146,32 @@ async def _run(runtime: Runtime, unheard: _Unheard) -> int:
 
 
 async def _ask(
+    client: httpx.AsyncClient, unheard: _Unheard, messages: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """The answer of the first model that gives one; the errors of the last if none does."""
+    failed: Exception = ValueError("there is no model to ask")
+    for there in list(unheard.models):
+        try:
+            return await _ask_one(client, there, unheard, messages)
+        except _ERRORS as error:
+            host = httpx.URL(there.address.url).host
+            _log.warning("model_does_not_answer", model=there.model, at=host, error=repr(error))
+            failed = error
+            unheard.models.append(unheard.models.pop(0))
+    raise failed
+
+
+async def _ask_one(
     client: httpx.AsyncClient,
-    runtime: Runtime,
+    there: ModelThere,
     unheard: _Unheard,
     messages: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
-    settings = runtime.settings
     answer = await client.post(
-        f"{settings.groq_base_url}/openai/v1/chat/completions",
-        headers={"Authorization": f"Bearer {settings.groq_api_key.get_secret_value()}"},
+        f"{there.address.url}/chat/completions",
+        headers={"Authorization": f"Bearer {there.address.key}"} if there.address.key else {},
         json={
-            "model": _model_at_groq(unheard.brief.template.voice, settings.groq_model),
+            "model": there.model,
             "messages": list(messages),
             "tools": [_as_function(tool) for tool in unheard.tools],
         },
@@ -161,11 +179,6 @@ async def _ask(
     answer.raise_for_status()
     said: dict[str, Any] = answer.json()["choices"][0]["message"]
     return said
-
-
-def _model_at_groq(voice: Voice, otherwise: str) -> str:
-    """The template's model, if it is one of Groq's: a worker asks nobody else."""
-    return voice.llm if voice.llm and not voice.llm_service else otherwise
 
 
 def _as_function(tool: ToolDefinition) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from outdial.domain.call_template import CallTemplate, HttpTool
+from outdial.domain.call_template import CallTemplate, HttpTool, ServiceChoice
 from outdial.domain.errors import FieldProblem, InvalidInput
 from outdial.operations.check_template import problems_of
 from outdial.operations.check_text import unstorable
@@ -145,6 +145,8 @@ def _unknown_keys(value: Mapping[Any, Any], kind: Any, path: str) -> Iterator[Fi
             yield from _unknown_keys(item, types[key], f"{at}.")
         elif at == "tools" and isinstance(item, list):
             yield from _unknown_keys_of_tools(item)
+        elif ServiceChoice in typing.get_args(types[key]) and isinstance(item, Mapping):
+            yield from _unknown_keys(item, ServiceChoice, f"{at}.")
 
 
 def _unknown_keys_of_tools(tools: list[object]) -> Iterator[FieldProblem]:
@@ -200,6 +202,11 @@ def _shape_problems(
             if (place[2] == HttpTool.__name__) != isinstance(_tool(value, place[1]), Mapping):
                 continue
             place = (*place[:2], *place[3:])
+        if place[:1] == ("voice",) and len(place) > 2:  # a model's name or a service's
+            named = isinstance(_at(value, place[:2]), Mapping)
+            if (place[2] == ServiceChoice.__name__) != named:
+                continue
+            place = (*place[:2], *place[3:])
         path = ".".join(str(part) for part in place)
         if path not in told:
             yield FieldProblem(path, _plain_words(item["type"], item["msg"]))
@@ -208,6 +215,13 @@ def _shape_problems(
 def _tool(value: Mapping[Any, Any], number: int | str) -> object:
     tools = value.get("tools")
     return tools[number] if isinstance(tools, list) and isinstance(number, int) else None
+
+
+def _at(value: Mapping[Any, Any], place: tuple[int | str, ...]) -> object:
+    found: object = value
+    for part in place:
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return found
 
 
 def _plain_words(kind: str, message: str) -> str:

@@ -5,6 +5,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from outdial.domain.call_template import Pods
+from outdial.domain.voice_services import pods_of
 from outdial.operations.parse_template import template_of
 from outdial.storage import templates
 
@@ -21,7 +22,7 @@ async def wanted_pods(session: AsyncSession, template_id: UUID) -> Pods:
             return Pods()
         if len(_known) >= _MOST:
             _known.clear()
-        known = _known[template_id] = template_of(row.body).pods
+        known = _known[template_id] = pods_of(template_of(row.body))
     return known
 
 

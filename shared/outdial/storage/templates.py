@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Iterable
 
-from sqlalchemy import select
+from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from outdial.storage.locks import lock_template
@@ -61,6 +61,26 @@ async def version(session: AsyncSession, slug: str, number: int) -> Template | N
         select(Template).where(Template.slug == slug, Template.version == number)
     )
     return found
+
+
+async def with_services(
+    session: AsyncSession, without: Iterable[uuid.UUID], keys: Iterable[str], limit: int
+) -> list[Template]:
+    """The newest versions whose `voice` names a service in one of `keys`, or a noise filter.
+
+    `without` are ids that the caller knows already.
+    """
+    voice = Template.body["voice"]
+    named = [func.jsonb_typeof(voice[key]) == "object" for key in keys]
+    filtered = func.coalesce(voice["noise_filter"].astext, "") != ""
+    return list(
+        await session.scalars(
+            select(Template)
+            .where(or_(*named, filtered), Template.id.not_in(list(without)))
+            .order_by(Template.created_at.desc())
+            .limit(limit)
+        )
+    )
 
 
 async def many(

@@ -124,3 +124,27 @@ async def test_arguments_that_do_not_fit_are_told_to_the_model(world: World, mod
     assert len(told) == 2
     assert all("error" in text for text in told)
     assert (await world.attempt(attempt.id)).facts.get("callback_at") is None
+
+
+async def test_an_endpoint_of_the_operators_own_is_asked_and_groq_when_it_is_silent(
+    world: World, model: Model
+) -> None:
+    voice = {"llm": "qwen", "llm_service": "mine"}
+    await world.execute(
+        "UPDATE templates SET body = jsonb_set(body, '{voice}', body->'voice' || :voice)",
+        voice=json.dumps(voice),
+    )
+    own = Model(status=503)
+    server = await asyncio.start_server(own.answer, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    settings = world.runtime.settings.model_copy(
+        update={"model_endpoints": f"mine=http://127.0.0.1:{port}/v1", "groq_model": "default"}
+    )
+    world.runtime = replace(world.runtime, settings=settings)
+    model.calls("opt_out")
+    async with server:
+        attempt = await broken_off(world, ("person", "Stop calling me!"))
+        await run_sweeps(world.runtime)
+    assert (await world.attempt(attempt.id)).outcome == "opted_out"
+    assert [asked["model"] for asked in own.asked] == ["qwen"]
+    assert {asked["model"] for asked in model.asked} == {"default"}

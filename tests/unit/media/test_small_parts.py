@@ -178,7 +178,7 @@ async def test_addresses_and_models_come_from_settings_and_template(settings: Se
     assert voice._base_url == "wss://deepgram.example"
     assert voice._settings.voice == TEMPLATE.voice.tts
     assert services.hearing(TEMPLATE)._settings.model == TEMPLATE.voice.stt
-    assert services.model_of(TEMPLATE) == settings.groq_model
+    assert services.route(TEMPLATE)._endpoints[0].model == settings.groq_model
     await services.close()
 
 

@@ -2,6 +2,7 @@
 
 import httpx
 import redis
+from outdial.domain.voice_services import LABEL_PREFIX, READY
 from outdial.settings import Settings
 from outdial.storage.engine import database
 from sqlalchemy import create_engine, text
@@ -80,6 +81,18 @@ def check_pods() -> Finding:
     ready = [pod for pod in pods if pod.get("state") == "ready"]
     if not ready:
         return missing("Media pods", "No pod is ready.", "See var/log/media-pod-1.log.")
+    lacks = [
+        f"{pod.get('pod_id')}: {text}"
+        for pod in ready
+        for label, text in (pod.get("labels") or {}).items()
+        if label.startswith(LABEL_PREFIX) and text != READY
+    ]
+    if lacks:
+        return note(
+            "Media pods",
+            f"Some templates name services that a pod does not have. {'; '.join(lacks)}",
+            "Their leads wait. Install or set it where the pod runs, and start the pod anew.",
+        )
     slots = sum(int(pod.get("slots", 0)) for pod in ready)
     if running_stack() is not None and _is_sandbox():
         return note(
