@@ -8,22 +8,27 @@ import asyncio
 import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from outdial.domain.call_template import CallTemplate
 from outdial.domain.calling_hours import is_limited
 from outdial.domain.dry_run import Finding, Openings, WaitingLead, first_moment
 from outdial.domain.lead_state import ScheduledBy
 from outdial.domain.limits import NumberPast, looks_back
 from outdial.domain.pace_forecast import Demand, Forecast, forecast
 from outdial.domain.phone_number import zones_of
+from outdial.domain.voice_services import pods_of
+from outdial.operations.ask_in_time import STORE_ERRORS
 from outdial.operations.caller_number import CallerPool
 from outdial.operations.calling_rules import CallingRules, rules_of
 from outdial.operations.parse_template import template_of
 from outdial.operations.possible_pace import Pace, possible_pace
 from outdial.operations.runtime import Runtime
+from outdial.operations.voice_pods import lacking
 from outdial.storage import attempts, leads, number_history, suppressions, templates, waiting_leads
 from outdial.storage.lost_work import database_now
 from outdial.storage.tables import Campaign
@@ -101,7 +106,7 @@ async def check_campaign(runtime: Runtime, campaign: Campaign) -> CampaignCheck:
     check.groups = look.groups()
     check.forecast = forecast(look.demands(), pace.calls_per_second, now)
     check.warnings = [*look.warnings(), *([] if callers else ["There is no number to call from."])]
-    check.warnings += pace.warnings
+    check.warnings += pace.warnings + await look.voice_warnings()
     return check
 
 
@@ -123,6 +128,7 @@ class _Look:
         self._check = check
         self._now = check.checked_at
         self._rules: dict[uuid.UUID, tuple[CallingRules, Openings]] = {}
+        self._templates: dict[str, CallTemplate] = {}  # by slug and version
         self._groups: dict[tuple[object, ...], Group] = {}
         self._demands: Counter[tuple[datetime, datetime | None]] = Counter()
 
@@ -142,7 +148,9 @@ class _Look:
         """The rules of these versions, once."""
         new = template_ids - self._rules.keys()
         for key, row in (await templates.many(session, new) if new else {}).items():
-            rules = rules_of(self._runtime.settings, self._campaign.hours, template_of(row.body))
+            template = template_of(row.body)
+            self._templates[f"{row.slug} v{row.version}"] = template
+            rules = rules_of(self._runtime.settings, self._campaign.hours, template)
             self._rules[key] = rules, Openings(rules.hours, self._now)
 
     def consider(self, page: Sequence[WaitingRow], known: _Known) -> None:
@@ -183,6 +191,16 @@ class _Look:
     def demands(self) -> list[Demand]:
         """How many calls may begin when."""
         return [Demand(opens, closes, n) for (opens, closes), n in self._demands.items()]
+
+    async def voice_warnings(self) -> list[str]:
+        """Templates whose voice no pod can be: their leads wait."""
+        found = []
+        for name, template in self._templates.items():
+            with suppress(*STORE_ERRORS):  # the pace says that Redis is away
+                lack = await lacking(self._runtime, pods_of(template))
+                if lack:
+                    found.append(f"Nobody is called with {name}: {'; '.join(lack)}.")
+        return found
 
     def warnings(self) -> list[str]:
         """What an operator should know although it keeps nobody from being called."""
