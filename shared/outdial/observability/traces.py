@@ -153,7 +153,7 @@ class _Process:
 
 
 _current: ContextVar[Span | None] = ContextVar("outdial_span", default=None)
-NOTHING = _Nothing("nothing")
+NOTHING: Span = _Nothing("nothing")
 """What nobody listens to."""
 
 
