@@ -20,10 +20,10 @@ from pipecat.turns.empty_user_turn import EmptyUserTurnConfig
 from pipecat.turns.user_start import TranscriptionUserTurnStartStrategy, VADUserTurnStartStrategy
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
-from outdial_media.person_turns import PersonTurns
 from outdial_media.foreign_hearing import HearsOn
 from outdial_media.foreign_voice import ForeignVoice
 from outdial_media.noise_filter import NoiseFiltered, make_filter
+from outdial_media.person_turns import PersonTurns
 from outdial_media.phone_llm import PhoneLLM
 from outdial_media.phone_stt import PhoneSTT
 from outdial_media.phone_transport import PhoneInput, PhoneOutput
