@@ -198,6 +198,33 @@ def test_a_sentence_that_was_talked_over_is_recorded_as_far_as_it_was_heard(
     assert any(part["started_at"] < over < part["ended_at"] for part in truth["bot_speech"])
 
 
+def test_a_listener_s_words_do_not_stop_the_agent(evening: Evening) -> None:
+    """Judged by sound: the greeting is heard to its end, and then answered."""
+
+    def greeted(ending: str) -> tuple[Json, dict[str, Any], float]:
+        call = evening.calls[ending][-1]
+        truth = next(c for c in evening.ledger["calls"] if c["sid"] == call["call_sid"])
+        answered = next(
+            part["started_at"]
+            for part in truth["utterances"]
+            if part["intent"] in {"confirm", "decline"}
+        )
+        heard = sum(
+            part["ended_at"] - part["started_at"]
+            for part in truth["bot_speech"]
+            if part["ended_at"] < answered
+        )
+        return call, truth, heard
+
+    call, truth, heard = greeted("21")
+    plain, _, whole = greeted("17")
+    assert truth["utterances"][0]["intent"] == "backchannel"
+    assert heard >= whole - 0.2
+    first = next(turn for turn in call["transcript"] if turn["role"] == "agent")
+    undisturbed = next(turn for turn in plain["transcript"] if turn["role"] == "agent")
+    assert (first["text"], first["interrupted"]) == (undisturbed["text"], False)
+
+
 @pytest.mark.parametrize("ending", TALKS)
 def test_every_talk_has_its_milestones(evening: Evening, ending: str) -> None:
     kinds = {event["kind"] for event in evening.calls[ending][-1]["events"]}

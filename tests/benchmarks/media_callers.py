@@ -44,6 +44,10 @@ MANNERS = 0.5  # between the bot's last sound and a caller's first
 PATIENCE = 8.0  # how long a caller waits for a reply
 SILENT_TURN = 3.5
 OVER_AFTER = 1.2  # how far into the bot's words a caller speaks over them
+BEFORE_END = 0.7  # how long before their end an early answer comes
+FALLEN_SILENT = 1.5
+SAID_TWICE = 1.0
+"""A bot that goes on may say so much again; one that answers says a whole reply."""
 PING_PACE = 0.005
 
 _RATE = 8000
@@ -78,7 +82,8 @@ class Spoken:
     said: float = 0.0  # the last one
     heard: float | None = None  # the bot's first audible sound of the reply
     stopped: float | None = None  # the bot stopped in mid-sentence
-    finished: bool = True  # all that the bot was saying was heard (`over`)
+    went_on: float | None = None  # and was heard again, with the rest of it (`over`)
+    finished: bool = True  # all that the bot was saying, or replied, was heard (`over`)
     cut_in: bool = False
 
 
@@ -149,6 +154,11 @@ class Caller(Wire):
         """The bot was heard after silence."""
         self.on_cut: Callable[[float], None] = lambda _: None
         """The bot took back what was not yet played."""
+        self.on_again: Callable[[float], None] = lambda _: None
+        """The first sound after that."""
+        self._taken_back = False
+        self.received = 0.0
+        """Seconds of sound that were played, or will be."""
         self._moved = asyncio.Event()
 
     def begin(self) -> None:
@@ -220,9 +230,8 @@ class Caller(Wire):
             if index:
                 pause = round(scripted.gap / FRAME_SECONDS)
                 self._out.extend((_quiet()[n % 50], None) for n in range(pause))
-            if scripted.pieces:
-                label = Label(self.record.call, turn, index)
-                self._out.append((_payload(label.frame()), None))
+            label = Label(self.record.call, turn, index)
+            self._out.append((_payload(label.frame()), None))
             self._out.append((frames[0], first))
             self._out.extend((payload, None) for payload in frames[1:-1])
             self._out.append((frames[-1], last if index == len(pieces) - 1 else None))
@@ -241,7 +250,11 @@ class Caller(Wire):
                 wait = max(0.0, self._plays_until - now)
                 asyncio.get_running_loop().call_later(wait, self._echo, name)
             case "clear":
-                self._plays_until = min(self._plays_until, now)
+                unplayed = max(0.0, self._plays_until - now)
+                self._got = max(0.0, self._got - unplayed)
+                self.received -= unplayed
+                self._plays_until -= unplayed
+                self._taken_back = True
                 self.on_cut(now)
                 self._moved.set()
 
@@ -254,11 +267,15 @@ class Caller(Wire):
                 return  # silence before the words
             self._plays_until = now
             self.on_bot(now)
+        elif self._taken_back:
+            self.on_again(now)
         elif now > self._plays_until + UNDERRUN and self._got < WHOLE * self._expected:
             self.record.underruns.append(now)
+        self._taken_back = False
         seconds = len(ulaw) / _RATE
         self._plays_until = max(self._plays_until, now) + seconds
         self._got += seconds
+        self.received += seconds
         self._moved.set()
 
     def expect(self, text: str) -> None:
@@ -274,6 +291,19 @@ class Caller(Wire):
     def plays_until(self) -> float:
         """When what was sent so far will have been played."""
         return self._plays_until
+
+    @property
+    def left(self) -> float:
+        """Seconds of what it is to say that have not come."""
+        return self._expected - self._got
+
+    async def bot_falls_silent(self, patience: float = 2 * PATIENCE) -> None:
+        """Wait until nothing has been heard of it for a while."""
+        deadline = time.monotonic() + patience
+        while not self.gone.is_set() and (now := time.monotonic()) < deadline:
+            if (left := self._plays_until + FALLEN_SILENT - now) <= 0:
+                return
+            await _first(self.gone.wait(), asyncio.sleep(left))
 
     async def bot_is_done(self, patience: float = PATIENCE) -> bool:
         """Wait until it has said all and it has been played; False if it stops before."""
@@ -377,31 +407,49 @@ async def _speak_over(caller: Caller, turn: int, scripted: ScriptedTurn, done: S
     caller.on_bot = lambda _: spoke.set()
     await caller.say(0, SCRIPT[0], Spoken(0, "sentence", ""))
     await _first(spoke.wait(), asyncio.sleep(PATIENCE), caller.gone.wait())
-    await asyncio.sleep(OVER_AFTER)
+    wait = max(OVER_AFTER, caller.left - BEFORE_END) if scripted.at_the_end else OVER_AFTER
+    await asyncio.sleep(wait)
+    expected = 0.0
 
     def cut(now: float) -> None:
+        nonlocal expected
         if done.stopped is None and done.began and not caller.is_whole:
             done.stopped = now
+            expected = caller.received + caller.left
 
-    caller.on_cut = cut
+    def again(now: float) -> None:
+        if done.stopped is not None and done.went_on is None:
+            done.went_on = now
+
+    caller.on_cut, caller.on_again = cut, again
     await caller.say(turn, scripted, done)
-    if scripted.kind != "interruption":
-        done.finished = await caller.bot_is_done(3.0)
-    if not done.finished or scripted.kind == "interruption":
-        if done.stopped is None and not caller.is_whole:
-            done.stopped = caller.plays_until  # it fell silent without taking anything back
-        answered = asyncio.Event()
-        caller.expect(REPLY)
+    if scripted.kind in {"interruption", "early_answer"}:
+        await _be_answered(caller, done)
+    else:
+        await caller.bot_falls_silent()
+        done.finished = caller.is_whole
+        if done.stopped is not None:
+            more = caller.received - expected
+            done.finished = abs(more) <= SAID_TWICE and done.went_on is not None
+        if done.stopped is not None and done.went_on is None:
+            await _be_answered(caller, done)  # some take their time
+            done.finished = False
+    caller.on_cut = caller.on_again = lambda _: None
 
-        def heard(now: float) -> None:
-            done.heard = now
-            answered.set()
 
-        caller.on_bot = heard
-        await _first(answered.wait(), asyncio.sleep(PATIENCE / 2), caller.gone.wait())
-        if done.heard is not None:
-            await caller.bot_is_done()
-    caller.on_cut = lambda _: None
+async def _be_answered(caller: Caller, done: Spoken) -> None:
+    if done.stopped is None and not caller.is_whole:
+        done.stopped = caller.plays_until  # it fell silent without taking anything back
+    answered = asyncio.Event()
+    caller.expect(REPLY)
+
+    def heard(now: float) -> None:
+        done.heard = now
+        answered.set()
+
+    caller.on_bot = heard
+    await _first(answered.wait(), asyncio.sleep(PATIENCE / 2), caller.gone.wait())
+    done.finished = done.heard is not None and await caller.bot_is_done()
 
 
 async def run(job: Job) -> dict[str, Any]:

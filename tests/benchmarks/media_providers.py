@@ -30,7 +30,7 @@ from media_speech import (
     without_labels,
 )
 from media_wire import BINARY, TEXT, Request, Wire
-from turns_script import words_of
+from turns_script import SCRIPT, words_of
 
 TRANSCRIPT = 0.1
 ENDPOINTING = 0.3
@@ -110,7 +110,7 @@ class _Listen:
             heard.silence = 0.0
             return
         if (label := read_label(pcm)) is not None:
-            self._label = label
+            self._label = label if SCRIPT[label.turn].pieces else None  # a noise has no words
         heard.silence += FRAME_SECONDS
         if heard.labels and heard.silence >= ENDPOINTING:
             self._finish(from_finalize=False)
@@ -166,8 +166,9 @@ def _text(labels: list[Label], seconds: float | None = None) -> str:
         if seconds is not None and label is labels[-1]:
             words = words[: max(1, round(2.5 * seconds))]
         parts.append(" ".join(words))
-    named = labels[-1].text if labels and seconds is None else ""
-    return " ".join([*parts, named]).strip()
+    is_named = bool(labels) and seconds is None and SCRIPT[labels[-1].turn].named
+    named = labels[-1].text if is_named else ""
+    return " ".join([named, *parts]).strip()
 
 
 class _Speak:
@@ -255,7 +256,7 @@ class _Provider(Wire):
 
     async def _think(self, body: dict[str, Any]) -> None:
         said = [str(m.get("content")) for m in body["messages"] if m["role"] == "user"]
-        labels = labels_in(said[-1]) if said else []
+        labels = labels_in(" ".join(said))
         label = f"c{labels[-1][0]}t{labels[-1][1]}" if labels else ""
         if label:
             TURNS.note(label, "request")

@@ -84,7 +84,7 @@ def labels_in(text: str) -> list[tuple[int, int]]:
 
 def without_labels(text: str) -> str:
     """The words that are spoken."""
-    return re.sub(r"\s*\bc\d+t\d+\b,?", "", text).strip()
+    return re.sub(r"\s*\bc\d+t\d+\b", "", text).strip()
 
 
 @lru_cache(maxsize=512)

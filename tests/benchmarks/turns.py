@@ -2,14 +2,17 @@
 
 The same callers say the same turns (turns_script.py) to our pod with a template's defaults and to
 the bot that `pipecat init` writes: one word, a sentence, a pause inside, a backchannel while the
-bot speaks, an interruption, silence, noise. Writes var/bench/turns.json.
+bot speaks, an answer before its question is over, an interruption, silence, noise. Writes
+var/bench/turns.json.
 
     cut_in       the bot began while the caller had not finished (or had said nothing at all)
     late         a reply more than a second after the last audible frame, or none
     noticed      the bot was silent within 200 ms of the first audible frame of an interruption
-    kept_talking a backchannel (or a noise) did not stop the bot
+    answered     the bot gave way and replied (to an interruption, or to an early answer)
+    kept_talking a backchannel (or a noise) did not stop the bot, or it went on from where it was
+    gap_ms       and was silent for so long in between
 
-About eight minutes; OUTDIAL_BENCH_QUICK=1 says every third turn, in three.
+About ten minutes; OUTDIAL_BENCH_QUICK=1 says every third turn, in three.
 """
 
 import asyncio
@@ -70,18 +73,23 @@ def figures(turns: Sequence[Turn]) -> dict[str, Any]:
     """The report on one bot."""
     spoken = [turn for turn in turns if turn["kind"] in _SPOKEN]
     quiet = [t for t in turns if t["kind"] in {"silence", "noise"} and not _is_over(t)]
-    interruptions = _of(turns, "interruption")
+    interruptions, early = _of(turns, "interruption"), _of(turns, "early_answer")
+    backchannels = _of(turns, "backchannel")
+    noises = [turn for turn in _of(turns, "noise") if _is_over(turn)]
     return {
         "turns": len(turns),
         "cut_in_share": _share(_cut_in(turn) for turn in spoken + quiet),
         "late_share": _share(_is_late(turn) for turn in spoken if not turn["cut_in"]),
         "interruptions_noticed_share": _share(_is_noticed(turn) for turn in interruptions),
-        "backchannels_kept_talking_share": _share(
-            turn["stopped"] is None for turn in _of(turns, "backchannel")
+        "interruptions_answered_share": _share(turn["finished"] for turn in interruptions),
+        "early_answers_answered_share": _share(turn["finished"] for turn in early),
+        "early_answer_reply_ms": _ms(
+            turn["heard"] - turn["said"] for turn in early if turn["finished"]
         ),
-        "noises_kept_talking_share": _share(
-            turn["stopped"] is None for turn in turns if turn["kind"] == "noise" and _is_over(turn)
-        ),
+        "backchannels_kept_talking_share": _share(turn["finished"] for turn in backchannels),
+        "backchannel_gap_ms": _gaps(backchannels),
+        "noises_kept_talking_share": _share(turn["finished"] for turn in noises),
+        "noise_gap_ms": _gaps(noises),
         "interruption_ms": _ms(
             turn["stopped"] - turn["began"] for turn in interruptions if turn["stopped"]
         ),
@@ -104,6 +112,12 @@ def _by_kind(turns: Sequence[Turn]) -> dict[str, Any]:
         "cut_into": [" … ".join(SCRIPT[t["turn"]].pieces) for t in turns if t["cut_in"]],
         "slowest": [SCRIPT[t["turn"]].pieces[-1] for t in slowest[:5]],
     }
+
+
+def _gaps(turns: Sequence[Turn]) -> dict[str, float | None]:
+    """Of those who kept talking; 0 where nothing stopped them."""
+    kept = [turn for turn in turns if turn["finished"]]
+    return _ms(turn["went_on"] - turn["stopped"] if turn["stopped"] else 0.0 for turn in kept)
 
 
 def _of(turns: Sequence[Turn], kind: str) -> list[Turn]:

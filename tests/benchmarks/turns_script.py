@@ -13,12 +13,18 @@ SENTENCE_TURNS = 96
 
 @dataclass(frozen=True)
 class ScriptedTurn:
-    """`pieces` are said with `gap` seconds between them; `over`: while the bot speaks."""
+    """`pieces` are said with `gap` seconds between them.
+
+    `over`: while the bot speaks; `at_the_end`: as its question comes to its end. The transcript of
+    what is not `named` carries no label: a backchannel is known by its words.
+    """
 
     kind: str
     pieces: tuple[str, ...] = ()
     gap: float = 0.0
     over: bool = False
+    at_the_end: bool = False
+    named: bool = True
 
 
 _WORDS = (
@@ -59,7 +65,11 @@ _INTERRUPTIONS = (
     "Hold on, I need to find my glasses.",
     "Actually, I would like to change the day.",
     "Can I speak to a human being?",
+    "Stop.",
+    "No.",
+    "Wait.",
 )
+_ANSWERS = ("Yes.", "Yeah.", "Okay.", "Sure.")
 
 
 def _scripted() -> list[ScriptedTurn]:
@@ -67,11 +77,16 @@ def _scripted() -> list[ScriptedTurn]:
     turns += [ScriptedTurn("sentence", (text,)) for text in SENTENCES + _MORE_SENTENCES]
     turns += [ScriptedTurn("pause_inside", pieces, 0.7) for pieces in _PAUSED]
     turns += [ScriptedTurn("pause_inside", pieces, 1.0) for pieces in _PAUSED]
-    turns += [ScriptedTurn("backchannel", (text,), over=True) for text in _BACKCHANNELS * 2]
+    turns += [_over("backchannel", text) for text in _BACKCHANNELS * 2]
+    turns += [_over("early_answer", text, at_the_end=True) for text in _ANSWERS * 2]
     turns += [ScriptedTurn("interruption", (text,), over=True) for text in _INTERRUPTIONS * 2]
     turns += [ScriptedTurn("silence")] * 8
     turns += [ScriptedTurn("noise")] * 6 + [ScriptedTurn("noise", over=True)] * 6
     return turns
+
+
+def _over(kind: str, text: str, *, at_the_end: bool = False) -> ScriptedTurn:
+    return ScriptedTurn(kind, (text,), over=True, at_the_end=at_the_end, named=False)
 
 
 SCRIPT = [

@@ -23,6 +23,11 @@ reply = Histogram(
     buckets=_SECONDS,
 )
 fillers = Counter("outdial_pod_fillers", "Waits for an answer that were covered with words")
+held = Counter(
+    "outdial_pod_held",
+    "Voices over the agent's, by what they were: backchannel, noise, interruption",
+    ["voice"],
+)
 provider_replacements = Counter(
     "outdial_pod_provider_replacements",
     "Failures of providers after which another one, or another connection, did the work",

@@ -17,24 +17,27 @@ from pipecat.processors.aggregators.llm_response_universal import (
 )
 from pipecat.services.llm_service import FunctionCallParams
 from pipecat.turns.empty_user_turn import EmptyUserTurnConfig
-from pipecat.turns.user_start import TranscriptionUserTurnStartStrategy, VADUserTurnStartStrategy
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
+from outdial_media.backchannel import backchannels
 from outdial_media.foreign_hearing import HearsOn
 from outdial_media.foreign_voice import ForeignVoice
 from outdial_media.noise_filter import NoiseFiltered, make_filter
 from outdial_media.person_turns import PersonTurns
 from outdial_media.phone_llm import PhoneLLM
+from outdial_media.phone_output import PhoneOutput
 from outdial_media.phone_stt import PhoneSTT
-from outdial_media.phone_transport import PhoneInput, PhoneOutput
+from outdial_media.phone_transport import PhoneInput
 from outdial_media.phone_tts import PhoneTTS
 from outdial_media.phone_worker import PhoneWorker
 from outdial_media.shared_models import SharedModels
 from outdial_media.speech_services import SpeechServices
 from outdial_media.telephone_line import TelephoneLine
 from outdial_media.tools import Tools
+from outdial_media.turn_start import PhoneTurnStart
 from outdial_media.turn_taking import PhoneTurnStop
 from outdial_media.twilio_frames import SAMPLE_RATE
+from outdial_media.unfinished import sounds_unfinished
 
 RECOGNISER_SECONDS = 0.7
 SHORTEST_WAIT_SECONDS = 1.5
@@ -58,6 +61,7 @@ class CallPipeline:
     thinking: PhoneLLM
     speaking: PhoneTTS | ForeignVoice
     person: PersonTurns
+    turn_start: PhoneTurnStart
     agent: LLMAssistantAggregator
     worker: PipelineWorker
 
@@ -77,14 +81,17 @@ def build_pipeline(
     thinking = services.thinking(template, system_instruction)
     for schema in tools.schemas:
         thinking.register_function(schema.name, _handler(tools))
+    output = PhoneOutput(line)
+    person, turn_start = _person(context, template, models, output, muted)
     parts = CallPipeline(
         context=context,
         input=PhoneInput(line),
-        output=PhoneOutput(line),
+        output=output,
         hearing=services.hearing(template),
         thinking=thinking,
         speaking=services.speaking(template),
-        person=_person(context, template, models, muted),
+        person=person,
+        turn_start=turn_start,
         agent=LLMAssistantAggregator(context),
         worker=None,  # type: ignore[arg-type]  # made of the others, below
     )
@@ -118,18 +125,34 @@ def _worker(parts: CallPipeline) -> PipelineWorker:
 
 
 def _person(
-    context: LLMContext, template: CallTemplate, models: SharedModels, muted: Callable[[], bool]
-) -> PersonTurns:
+    context: LLMContext,
+    template: CallTemplate,
+    models: SharedModels,
+    output: PhoneOutput,
+    muted: Callable[[], bool],
+) -> tuple[PersonTurns, PhoneTurnStart]:
     turns = template.turns
     judge = models.turn_end(turns)
-    stop = PhoneTurnStop(turn_analyzer=judge)
+    stop = PhoneTurnStop(
+        turn_analyzer=judge,
+        unfinished=lambda text: turns.smart_turn and sounds_unfinished(text, template.language),
+        longest_wait=max(0.0, turns.smart_turn_max_ms - turns.silence_ms) / 1000,
+    )
+    start = PhoneTurnStart(
+        output,
+        stop,
+        backchannels(template.language, turns.backchannels),
+        longest_seconds=turns.backchannel_ms / 1000,
+        silence_seconds=turns.silence_ms / 1000,
+        muted=muted,
+    )
     params = LLMUserAggregatorParams(
         vad_analyzer=models.voice_activity(turns),
         # A telephone line sends sound every 20 ms, silence too. When a pod gets no processor for a
         # second, upstream would end the person's turn and lose what waits in the socket.
         audio_idle_timeout=0,
         user_turn_strategies=UserTurnStrategies(
-            start=[VADUserTurnStartStrategy(), TranscriptionUserTurnStartStrategy()],
+            start=[start],
             stop=[stop],
         ),
         user_turn_stop_timeout=max(
@@ -139,7 +162,7 @@ def _person(
         user_idle_timeout=template.agent.idle.seconds,
         empty_user_turn=EmptyUserTurnConfig(idle_prompt=_NOT_UNDERSTOOD),
     )
-    return PersonTurns(context, params=params, stop=stop, judge=judge, muted=muted)
+    return PersonTurns(context, params=params, stop=stop, judge=judge, muted=muted), start
 
 
 def _handler(tools: Tools) -> Callable[[FunctionCallParams], object]:

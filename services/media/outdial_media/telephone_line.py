@@ -79,10 +79,20 @@ class TelephoneLine:
 
     async def clear(self) -> None:
         """Drop what was sent and not played. Marks behind it say that it was not heard."""
+        for played in await self.take_back():
+            _resolve(played, False)
+
+    async def take_back(self) -> list[asyncio.Future[bool]]:
+        """Drop what was sent and not played; the marks behind it, which may be sent once more.
+
+        Twilio echoes them as if all had been played.
+        """
         if self.start is None or not self.is_open:
-            return
-        self._give_up_marks()
+            return []
+        marks = list(self._marks.values())
+        self._marks.clear()
         await self._send(twilio_frames.clear(self.start.stream_sid))
+        return marks
 
     async def close(self) -> None:
         """Close the socket on purpose; the plan must have been committed before."""

@@ -57,13 +57,23 @@ class Transcript:
         if not text.strip():
             return
         self.human_turns += 1
+        self._add_person(text, began, {"finals": finals} if finals else None)
+
+    def backchannel(self, text: str) -> None:
+        """The person let the agent know that they listen ("mm-hm"), or there was a noise ("")."""
+        finals, self._finals = self._finals, []
+        began, self._speech_began = self._speech_began, None
+        if text.strip():
+            self._add_person(text, began, {"backchannel": True, "finals": finals})
+
+    def _add_person(self, text: str, began: float | None, raw: dict[str, Any] | None) -> None:
         self._add(
             SpokenTurn(
                 role="person",
                 text=text.strip(),
                 started_at=_clock(began),
                 ended_at=_clock(self._speech_ended),
-                raw={"finals": finals} if finals else None,
+                raw=raw,
             )
         )
 
@@ -85,7 +95,7 @@ class Transcript:
                 role="agent",
                 text=text.strip(),
                 started_at=_clock(speech.began if speech else None),
-                ended_at=_clock(speech.began + seconds if speech else None),
+                ended_at=_clock(speech.ended(seconds) if speech else None),
                 interrupted=interrupted,
                 latency_ms=latency_ms,
                 raw={"ms_after_speech": speech.timing} if speech and speech.timing else None,

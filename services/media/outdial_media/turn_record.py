@@ -34,6 +34,7 @@ class TurnRecord:
         pipeline.output.on_speech = self._on_speech
         pipeline.output.on_person = self._on_person
         pipeline.speaking.on_sound = lambda: self._timing.reached("first_audio")
+        pipeline.turn_start.on_passed_over = self._on_passed_over
         pipeline.hearing.on_heard = self._on_heard
         pipeline.thinking.on_text = self._on_text
         pipeline.person.add_event_handler("on_user_turn_stopped", self._on_person_turn)
@@ -73,6 +74,10 @@ class TurnRecord:
         if speaking:
             self._timing.person_speaks()
         self._transcript.person_spoke(speaking, when)
+
+    def _on_passed_over(self, text: str) -> None:
+        self._pipeline.output.person_silent_since = None  # what is said next answers nobody
+        self._transcript.backchannel(text)
 
     def _on_text(self, text: str) -> None:
         if text.strip():

@@ -63,6 +63,7 @@ def _numbers(t: CallTemplate) -> Iterator[FieldProblem]:
         ("turns.start_ms", t.turns.start_ms, 0, 2000),
         ("turns.silence_ms", t.turns.silence_ms, 50, 5000),
         ("turns.smart_turn_max_ms", t.turns.smart_turn_max_ms, 50, 10_000),
+        ("turns.backchannel_ms", t.turns.backchannel_ms, 200, 3000),
         ("patience.first_token_ms", t.patience.first_token_ms, 300, 8000),
         ("patience.first_audio_ms", t.patience.first_audio_ms, 300, 8000),
         ("patience.filler_after_ms", t.patience.filler_after_ms, 500, 8000),

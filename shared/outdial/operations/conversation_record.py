@@ -315,7 +315,7 @@ async def _nobody_came(session: AsyncSession, attempt_id: UUID) -> bool:
 async def _history(
     session: AsyncSession, attempt_id: UUID
 ) -> tuple[tuple[SpokenTurn, ...], tuple[EarlierToolCall, ...]]:
-    turns = await transcripts.turns_of(session, attempt_id)
+    turns = await transcripts.conversation_of(session, attempt_id)
     calls = await transcripts.tool_calls_of(session, attempt_id)
     return (
         tuple(SpokenTurn(turn.role, turn.text, interrupted=turn.interrupted) for turn in turns),

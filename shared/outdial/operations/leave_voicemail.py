@@ -54,7 +54,7 @@ async def _decide(runtime: Runtime, attempt_id: UUID, verdict: str) -> MachineAc
         if attempt is None:
             return MachineAction.IGNORE
         row = await templates.get(session, attempt.template_id)
-        turns = await transcripts.turns_of(session, attempt_id)
+        turns = await transcripts.conversation_of(session, attempt_id)
         tools = await transcripts.tool_calls_of(session, attempt_id)
     template: CallTemplate | None = template_of(row.body) if row else None
     return on_verdict(

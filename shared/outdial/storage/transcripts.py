@@ -59,6 +59,12 @@ async def turns_of(session: AsyncSession, attempt_id: uuid.UUID) -> list[Transcr
     return in_order(list(written))
 
 
+async def conversation_of(session: AsyncSession, attempt_id: uuid.UUID) -> list[TranscriptTurn]:
+    """What was said to each other: without what only covered a wait, or let the other speak on."""
+    turns = await turns_of(session, attempt_id)
+    return [turn for turn in turns if not {"filler", "backchannel"} & set(turn.raw or {})]
+
+
 def in_order(turns: Sequence[TranscriptTurn]) -> list[TranscriptTurn]:
     """Turns by when they began to be spoken.
 

@@ -109,6 +109,29 @@ async def test_speech_over_the_agent_stops_it_and_only_what_was_heard_is_kept(
     assert record.turns[1].role == "person"
 
 
+async def test_a_listener_s_words_do_not_stop_the_agent(pod: RunningPod) -> None:
+    greeting = (
+        "Hello Ann, this is Ada. I call about the appointment that you have with the clinic on "
+        "Monday at ten. Can you come?"
+    )
+    called = await make_call(pod.runtime, agent={"greeting": greeting})
+    listens = Move(WhileBot(1.5), say="backchannel")
+    person = Talker("listens", (listens, Move(AfterBot(), say="confirm"), *_ENDING)).start(1)
+    async with open_line(socket_url(pod.runtime, called, pod.pod.boot_id), person) as line:
+        await until_closed(line)
+    record = await closed_record(pod.runtime, called.attempt_id)
+
+    assert line.clears >= 1, "it fell silent until it was known what was said"
+    first, second = record.turns[:2]
+    assert (first.text, first.interrupted) == (greeting, False)
+    assert (second.role, (second.raw or {}).get("backchannel")) == ("person", True)
+    assert [u.intent for u in person.utterances][:2] == ["backchannel", "confirm"]
+    others = [t for t in record.turns if t.role == "person" and t is not second]
+    assert record.payload("conversation_closed")["human_turns"] == len(others)
+    outcome = next(tool for tool in record.tools if tool.name == "record_outcome")
+    assert outcome.arguments["status"] == "confirmed"
+
+
 async def test_an_opt_out_is_acted_on_and_answered(pod: RunningPod) -> None:
     called = await make_call(pod.runtime)
     async with open_line(socket_url(pod.runtime, called, pod.pod.boot_id), somebody("13")) as line:

@@ -63,6 +63,28 @@ async def test_a_transcript_keeps_its_order_across_streams(world: World) -> None
     assert (turns[0].interrupted, turns[0].raw, turns[1].raw) == (True, {"a": 1}, None)
 
 
+async def test_what_only_shows_that_somebody_listens_is_no_part_of_a_conversation(
+    world: World,
+) -> None:
+    attempt_id = await world.attempt()
+    said = [
+        ("agent", "We are open on Monday.", None),
+        ("person", "Mm-hm.", {"backchannel": True, "finals": []}),
+        ("person", "When?", {"finals": []}),
+        ("agent", "One moment.", {"filler": True}),
+    ]
+    async with world.sessions.begin() as session:
+        for position, (role, text, raw) in enumerate(said):
+            await transcripts.save_turn(
+                session, attempt_id, 1, position, role=role, text=text, raw=raw
+            )
+    async with world.sessions() as session:
+        heard = await transcripts.turns_of(session, attempt_id)
+        conversation = await transcripts.conversation_of(session, attempt_id)
+    assert [turn.text for turn in heard] == [text for _, text, _ in said]
+    assert [turn.text for turn in conversation] == ["We are open on Monday.", "When?"]
+
+
 async def test_a_tool_call_is_written_before_it_runs_and_once(world: World) -> None:
     attempt_id = await world.attempt()
     async with world.sessions.begin() as session:

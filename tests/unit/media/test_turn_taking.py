@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from outdial_media.turn_taking import AllHeardFrame, PhoneTurnStop
+from outdial_media.unfinished import sounds_unfinished
 from pipecat.audio.turn.base_turn_analyzer import BaseTurnAnalyzer, EndOfTurnState
 from pipecat.clocks.system_clock import SystemClock
 from pipecat.frames.frames import (
@@ -15,6 +16,7 @@ from pipecat.frames.frames import (
 )
 from pipecat.processors.frame_processor import FrameProcessorSetup
 from pipecat.utils.asyncio.task_manager import TaskManager
+from polling import until
 
 pytestmark = pytest.mark.unit
 
@@ -41,7 +43,11 @@ class _Turns:
 
     def __init__(self) -> None:
         self.judge = _Judge()
-        self.stop = PhoneTurnStop(turn_analyzer=self.judge)
+        self.stop = PhoneTurnStop(
+            turn_analyzer=self.judge,
+            unfinished=lambda text: sounds_unfinished(text, "en"),
+            longest_wait=0.05,
+        )
         self.ended = 0
         self.stop.add_event_handler("on_user_turn_stopped", self._on_stopped)
 
@@ -74,8 +80,8 @@ async def turns() -> AsyncIterator[_Turns]:
 STARTED, STOPPED = VADUserStartedSpeakingFrame(), VADUserStoppedSpeakingFrame(stop_secs=0.2)
 
 
-def _words(*, finalized: bool = False) -> TranscriptionFrame:
-    return TranscriptionFrame("yes", "", "", finalized=finalized)
+def _words(text: str = "yes", *, finalized: bool = False) -> TranscriptionFrame:
+    return TranscriptionFrame(text, "", "", finalized=finalized)
 
 
 async def test_words_that_came_before_they_were_asked_for_end_the_turn(turns: _Turns) -> None:
@@ -100,3 +106,43 @@ async def test_an_unfinished_sentence_is_waited_for(turns: _Turns) -> None:
     turns.judge.state = EndOfTurnState.INCOMPLETE
     await turns.see(STARTED, _words(), STOPPED, AllHeardFrame())
     assert not turns.ended
+
+
+async def test_words_that_want_more_are_waited_on(turns: _Turns) -> None:
+    await turns.see(STARTED, STOPPED, _words("My number is", finalized=True))
+    assert not turns.ended
+    await turns.see(STARTED, STOPPED, _words("five five five.", finalized=True))
+    assert turns.ended == 1
+
+
+async def test_no_longer_than_for_a_turn_that_sounds_unfinished(turns: _Turns) -> None:
+    await turns.see(STARTED, STOPPED, _words("It depends on", finalized=True))
+    assert not turns.ended
+    await until(lambda: turns.ended == 1, 5)
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "unfinished"),
+    [
+        ("My number is", "en-US", True),
+        ("We could do it on Wednesday, but", "en-US", True),
+        ("Well, let me see,", "en-US", True),
+        ("I would like to come on.", "en-US", True),
+        ("I'm", "en-US", True),
+        ("Yes, it is.", "en-US", False),
+        ("Hold on.", "en-US", False),
+        ("Where are you calling from?", "en-US", False),
+        ("Yes.", "en-US", False),
+        ("", "en-US", False),
+        ("Ich komme am", "de-DE", True),
+        ("Mal sehen...", "de-DE", True),
+        ("Ja, das stimmt.", "de-DE", False),
+        ("Quiero ir con", "es-MX", True),
+        ("Sí, claro.", "es", False),
+        ("and", "fi-FI", False),
+    ],
+)
+def test_the_last_word_tells_whether_more_follows(
+    text: str, language: str, unfinished: bool
+) -> None:
+    assert sounds_unfinished(text, language) is unfinished
