@@ -55,3 +55,23 @@ def test_both_ways_of_logging_write_one_redacted_json_line(
     assert [line["event"] for line in lines] == ["calling ***42", "failed"]
     assert lines[1]["phone"] == "***42"
     assert "***42 is busy" in lines[1]["exception"]
+
+
+def test_what_happens_each_second_is_no_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """Celery would write five of them: a hundred megabytes a day of nothing."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    try:
+        set_up_logs(LogSettings())
+        beat = logging.getLogger("celery.beat")
+        beat.info("beat: Starting...")
+        beat.info("Scheduler: Sending due task %s (%s)", "sweep", "outdial.sweep")
+        logging.getLogger("celery.worker.strategy").info("Task %s received", "outdial.sweep")
+        task = logging.getLogger("celery.app.trace")
+        task.info("Task %s succeeded", "outdial.sweep")
+        task.error("Task %s failed", "outdial.sweep")
+        lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    finally:
+        root.handlers[:], root.level = handlers, level
+        structlog.reset_defaults()
+    assert [line["event"] for line in lines] == ["beat: Starting...", "Task outdial.sweep failed"]

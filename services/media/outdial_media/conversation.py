@@ -356,16 +356,18 @@ class Conversation:
             await self._writer.drain()
             metrics.live_calls.dec()
             metrics.calls.labels(ending.ended_by, ending.reason).inc()
-            self._end_span(ending)
+            self._tell_end(ending)
 
-    def _end_span(self, ending: Ending) -> None:
-        self._span.set(
-            attempt_id=self.brief.attempt_id,
-            stream_no=self.brief.stream_no,
-            ended_by=str(ending.ended_by),
-            reason=ending.reason,
-            human_turns=self._transcript.human_turns,
-        )
+    def _tell_end(self, ending: Ending) -> None:
+        about: dict[str, str | int] = {
+            "attempt_id": str(self.brief.attempt_id),
+            "stream_no": self.brief.stream_no,
+            "ended_by": str(ending.ended_by),
+            "reason": ending.reason,
+            "human_turns": self._transcript.human_turns,
+        }
+        _log.info("conversation_ended", **about)
+        self._span.set(**about)
         self._span.end()
 
     def _goes_on_elsewhere(self, ending: Ending) -> bool:

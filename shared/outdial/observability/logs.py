@@ -15,7 +15,18 @@ from outdial.observability.redaction import without_secrets
 
 SECRET_WORDS = ("token", "secret", "password", "authorization", "api_key", "signature")
 
-QUIET = ("httpx", "httpcore", "websockets", "urllib3", "twilio.http_client", "kombu", "alembic")
+QUIET = (
+    "httpx",
+    "httpcore",
+    "websockets",
+    "urllib3",
+    "twilio.http_client",
+    "kombu",
+    "alembic",
+    # Two lines a task, of which several run each second; one that fails is told as an error.
+    "celery.worker.strategy",
+    "celery.app.trace",
+)
 
 
 class LogSettings(Protocol):
@@ -57,6 +68,12 @@ def set_up_logs(settings: LogSettings) -> None:
     root.setLevel(settings.log_level)
     for noisy in QUIET:
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.getLogger("celery.beat").addFilter(_is_no_tick)
+
+
+def _is_no_tick(record: logging.LogRecord) -> bool:
+    """Beat says each second what it sends; what it says of itself is worth a line."""
+    return "Sending due task" not in str(record.msg)
 
 
 def _last_steps(log_format: str) -> list[structlog.typing.Processor]:

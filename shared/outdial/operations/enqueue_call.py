@@ -8,6 +8,7 @@ import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from outdial.domain.errors import Conflict, FieldProblem, InvalidInput, NotFound
@@ -22,6 +23,8 @@ from outdial.operations.runtime import Runtime
 from outdial.storage import campaigns, leads, suppressions, templates
 from outdial.storage.leads import NewLead
 from outdial.storage.tables import Campaign, Lead, Template
+
+_log = structlog.get_logger(__name__)
 
 SYSTEM_PREFIX = "_"
 """Names of campaigns that nobody may give or cancel begin so."""
@@ -65,6 +68,7 @@ async def enqueue_call(runtime: Runtime, request: CallRequest, ids: RequestIds) 
         row = await leads.get(session, lead.id)
     if row is None:
         raise NotFound("The call was not written.")
+    _log.info("call_asked_for", lead_id=str(row.id), template=template.slug, fresh=not known)
     traces.begins(lead_span(row.id))
     traces.note(lead_id=row.id, template=template.slug, fresh=not known)
     runtime.hints.dispatch()

@@ -42,6 +42,7 @@ class Settlement:
     """What a settling wrote, and what is left to do once it is committed."""
 
     attempt_id: uuid.UUID
+    lead_id: uuid.UUID | None
     state: AttemptState
     outcome: str | None = None
     just_ended: bool = False
@@ -125,7 +126,8 @@ async def settle_locked(
     ends = ends_now(folded, without_pod=without_pod)
     changed = write_folded(attempt, folded, now, ends=ends)
     await session.flush()
-    settlement = Settlement(attempt.id, AttemptState(attempt.state), attempt.outcome)
+    state = AttemptState(attempt.state)
+    settlement = Settlement(attempt.id, attempt.lead_id, state, attempt.outcome)
     settlement.just_ended = AttemptState.ENDED is settlement.state is not before
     if settlement.just_ended:
         settlement.span = span_of_attempt(attempt)
@@ -147,7 +149,11 @@ async def after_settling(runtime: Runtime, settlement: Settlement) -> None:
     if settlement.just_ended:
         ENDED.labels(settlement.outcome or "").inc()
         _log.info(
-            "attempt_ended", attempt_id=str(settlement.attempt_id), outcome=settlement.outcome
+            "attempt_ended",
+            attempt_id=str(settlement.attempt_id),
+            lead_id=str(settlement.lead_id) if settlement.lead_id else None,
+            outcome=settlement.outcome,
+            lead_due_at=settlement.lead_due_at.isoformat() if settlement.lead_due_at else None,
         )
     await _tend_slot(runtime, settlement)
     await act_on(runtime, settlement.stopped)
