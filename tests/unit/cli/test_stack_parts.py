@@ -68,3 +68,15 @@ def test_a_deep_path_gets_a_short_one_that_the_next_start_removes(tmp_path: Path
     forget_socket_folder(wanted)
     assert not second.exists()
     assert not wanted.is_symlink()
+
+
+@pytest.mark.parametrize("prefix", environment._SECRETS)
+def test_what_templates_name_reaches_the_children(
+    prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(".env").write_text(f"{prefix}A=file\n{prefix}B=file\nTWILIO_AUTH_TOKEN=real\n")
+    monkeypatch.setenv(f"{prefix}A", "environment")
+    inherited = environment.base()
+    assert (inherited[f"{prefix}A"], inherited[f"{prefix}B"]) == ("environment", "file")
+    assert "TWILIO_AUTH_TOKEN" not in inherited

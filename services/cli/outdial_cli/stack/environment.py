@@ -1,10 +1,11 @@
-"""The environment of each child: every setting by name, nothing from a file that it might find."""
+"""The environment of each child: every setting by name; it looks for no file of its own."""
 
 import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from dotenv import dotenv_values
 from outdial.observability.trace_setup import read_env_file
 from outdial.settings import Settings, variable_name
 
@@ -26,14 +27,17 @@ class SandboxKeys:
     groq: str = field(default_factory=lambda: f"gsk_{secrets.token_hex(20)}")
 
 
+_SECRETS = ("OUTDIAL_TOOL_SECRET_", "OUTDIAL_MODEL_KEY_", "OUTDIAL_VOICE_SECRET_")
+"""What templates name by a part of the variable: no setting, and nothing that the stack makes."""
+
+
 def without_settings(environment: Mapping[str, str]) -> dict[str, str]:
-    """`environment` less everything that Outdial reads, but for the secrets of templates' tools."""
+    """`environment` less everything that Outdial reads, but for the secrets that templates name."""
     names = {*map(variable_name, Settings.model_fields), "LOCAL_SERVER_URL"}
     return {
         key: value
         for key, value in environment.items()
-        if key.startswith("OUTDIAL_TOOL_SECRET_")
-        or (key not in names and not key.startswith("OUTDIAL_"))
+        if key.startswith(_SECRETS) or (key not in names and not key.startswith("OUTDIAL_"))
     }
 
 
@@ -50,7 +54,12 @@ def plain(settings: Settings) -> dict[str, str]:
 def base() -> dict[str, str]:
     """What every child has."""
     read_env_file()  # whom traces go to
-    return {**without_settings(os.environ), **_ONE_THREAD, "PYTHONUNBUFFERED": "1"}
+    kept = {
+        key: value
+        for key, value in dotenv_values(".env").items()
+        if key.startswith(_SECRETS) and value
+    }
+    return {**kept, **without_settings(os.environ), **_ONE_THREAD, "PYTHONUNBUFFERED": "1"}
 
 
 def sandbox_settings(keys: SandboxKeys, carrier_url: str, providers_url: str) -> dict[str, str]:
