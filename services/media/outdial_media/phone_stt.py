@@ -37,6 +37,9 @@ SECOND_ANSWER_SECONDS = 3.0
 MOST_UNANSWERED = 3
 """Connections in a row that transcribed nothing of what was said."""
 
+SEND_SECONDS = 2.0
+"""A connection that takes no sound for so long is replaced: the line's reader waits for it."""
+
 PAUSES = (0.0, 0.2, 0.5, 1.0, 1.0)
 """Seconds before each new connection, while none holds. Upstream waits 4, and gives up at 429."""
 
@@ -137,7 +140,12 @@ class PhoneSTT(TakesSound, DeepgramSTTService):
             connection: Any = self._connection
             if connection is not None:
                 try:
-                    await self._feed(connection, audio)
+                    async with asyncio.timeout(SEND_SECONDS):
+                        await self._feed(connection, audio)
+                except TimeoutError:
+                    if self._connection is connection:
+                        self.on_replaced("it takes no sound")
+                        await self._replace_connection()
                 except Exception:  # noqa: BLE001 - it broke: the handler connects anew
                     self._connection = None
 

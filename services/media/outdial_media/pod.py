@@ -2,7 +2,6 @@
 
 import asyncio
 import ctypes
-import gc
 import secrets
 import time
 from collections.abc import AsyncIterator
@@ -25,6 +24,7 @@ from starlette.websockets import WebSocket
 from outdial_media import metrics
 from outdial_media.admission import Admission, Refused
 from outdial_media.conversation import Conversation, Kit
+from outdial_media.garbage import Garbage
 from outdial_media.heartbeat import keep_beating
 from outdial_media.loop_lag import Overload, watch_lag
 from outdial_media.plan_watch import PlanWatch
@@ -42,6 +42,9 @@ START_SECONDS = 10.0
 
 ON_THE_WAY_SECONDS = 3.0
 """How long a pod that drains waits for calls that were just sent to it, when there are any."""
+
+PAUSE_SECONDS = 2.0
+"""How long after a call nothing of it is left."""
 
 LAST_WRITES_SECONDS = 5.0
 """How long calls that were cut may take to write what happened."""
@@ -61,6 +64,7 @@ class Pod:
         self._preparation = Preparation(kit)
         self._voices = VoiceCheck(kit.runtime, kit.services.foreign)
         self._overload = Overload()
+        self.garbage = Garbage()
         self._live: dict[UUID, Conversation | None] = {}
         self._draining = False
         self._expected = 0  # reserved here and not yet live, as the registry said last
@@ -178,7 +182,13 @@ class Pod:
             self._sockets.end(admitted.attempt_id)
             if not self._live:
                 self._empty.set()
-                _give_memory_back()
+            self.garbage.call_ended()
+            asyncio.get_running_loop().call_later(PAUSE_SECONDS, self._clean_up_if_idle)
+
+    def _clean_up_if_idle(self) -> None:
+        if not (self._live or self._preparation.attempts):
+            self.garbage.pause()
+            _give_memory_back()
 
     async def _hold(self, websocket: WebSocket, claims: StreamClaims) -> None:
         prepared = await self._preparation.take(claims.attempt_id, claims.stream_no)
@@ -261,10 +271,8 @@ async def open_pod(runtime: Runtime) -> AsyncIterator[Pod]:
         stack.push_async_callback(services.close)
         http = GuardedHttp(read_allow_list(runtime.settings.http_tools_allow))
         stack.push_async_callback(http.close)
-        # What was loaded stays: the collector need not look through it for every call.
-        gc.collect()
-        gc.freeze()
         pod = Pod(Kit(runtime, models, services, http))
+        pod.garbage.start()
         await stack.enter_async_context(pod.at_work())
         yield pod
 

@@ -1,5 +1,6 @@
 """A recogniser's new connection hears what has no transcript yet, and is asked for it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -85,6 +86,52 @@ async def test_a_connection_that_breaks_takes_nothing_with_it(hearing: PhoneSTT)
     connect(hearing, second := Connection())
     said += await say(hearing, 3)
     assert second.heard == said
+
+
+async def test_a_connection_that_takes_no_sound_holds_up_nobody(
+    hearing: PhoneSTT, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full(Connection):
+        async def send_media(self, pcm: bytes) -> None:
+            await asyncio.Event().wait()
+
+    replaced: list[str] = []
+    hearing.on_replaced = replaced.append
+
+    async def replace() -> None:
+        hearing._connection = None
+
+    monkeypatch.setattr(hearing, "_replace_connection", replace)
+    monkeypatch.setattr("outdial_media.phone_stt.SEND_SECONDS", 0.01)
+    hearing._person_speaks = True
+    connect(hearing, Full())
+    said = await say(hearing, 1)
+    assert replaced == ["it takes no sound"]
+    connect(hearing, second := Connection())
+    said += await say(hearing, 2)
+    assert second.heard == said
+
+
+async def test_silence_is_sent_in_larger_pieces_and_a_voice_hurries_it(hearing: PhoneSTT) -> None:
+    connect(hearing, first := Connection())
+    said = await say(hearing, 1)  # to a connection that is new, at once
+    assert first.heard == said
+    await say(hearing, 2, 3)
+    assert first.heard == said, "80 ms of silence wait"
+    hearing._person_speaks = True
+    await say(hearing, 4)
+    assert len(first.heard) == 4 * FRAME
+
+
+async def test_what_waits_is_sent_before_it_is_asked_for(hearing: PhoneSTT) -> None:
+    connect(hearing, first := Connection())
+    await say(hearing, 1)
+    await say(hearing, 2)
+    await hearing.flush(0.01)
+    assert len(first.heard) == 2 * FRAME
+    assert first.finalized == 1
+    await hearing.flush(0.01)
+    assert len(first.heard) == 2 * FRAME, "an empty message would end the stream"
 
 
 async def test_silence_is_not_kept(hearing: PhoneSTT) -> None:
