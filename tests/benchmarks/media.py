@@ -10,6 +10,7 @@ providers, one after the other in one run, each alone on one core. Writes var/be
     first_audio_ms      the stream's `start` to the first audible sound, at capacity
     start_stall_ms      how long the event loop did not answer while another call was prepared and
                         began (the worst of the starts)
+    pod_late_ms         how long the bot's event loop takes to answer a ping, all through a step
     limited_by          whose core was full when one step more went wrong; its loads stand in
                         `beyond_capacity`, and those of every step in `rounds`
 
@@ -47,6 +48,7 @@ AT_ONCE = 50  # of the calls that follow one another
 WITHIN_MS = 100
 CUT_INS = 0.02  # of the turns, answered before they were over
 NEARLY_FULL = 0.75  # of a core: above it, waits in its queue are what limits
+LATE_SECONDS = 0.03  # of an event loop alone on its core, one time in twenty: so are its stalls
 OUT = VAR / "media.json"
 
 _SILENCE = {"ours": Turns().silence_ms / 1000, "stock": 0.2}  # pipecat 1.14's VAD_STOP_SECS
@@ -69,6 +71,7 @@ class Round:
     load: dict[str, float] = field(default_factory=dict)  # share of a core
     rss_mb: float = 0.0
     callers_late_ms: dict[str, float] = field(default_factory=dict)
+    pod_late: list[float] = field(default_factory=list)
 
     def is_good(self, one: "Round") -> bool:
         """Whether callers are served as one alone was."""
@@ -95,6 +98,7 @@ class Round:
             "core_load": {name: round(load, 3) for name, load in self.load.items()},
             "rss_mb": round(self.rss_mb, 1),
             "callers_late_ms": self.callers_late_ms,
+            "pod_late_ms": _ms(self.pod_late),
         }
 
 
@@ -111,7 +115,9 @@ async def hold(lab: Lab, bot: Bot, calls: int, seconds: float = SECONDS) -> Roun
     samples: list[tuple[float, float, dict[str, float], float]] = []
     sampling = asyncio.create_task(_sample(lab, bot, samples))
     try:
-        result = await lab.run(Job(urls=urls, seconds=seconds, stagger=CYCLE_SECONDS / calls))
+        result = await lab.run(
+            Job(urls=urls, seconds=seconds, stagger=CYCLE_SECONDS / calls, probe=0.05)
+        )
     finally:
         sampling.cancel()
     done = _weigh(result, await lab.turns(), bot.name, seconds)
@@ -143,6 +149,7 @@ def _weigh(
     calls = result["calls"]
     begin, end = _window(calls, seconds)
     done = Round(len(calls), callers_late_ms=result["late_ms"])
+    done.pod_late = [trip for sent, trip in result["pings"] if begin <= sent <= end]
     for call in calls:
         done.errors += bool(call["error"])
         if call["first_audio"] is not None:
@@ -214,12 +221,12 @@ async def capacity(lab: Lab, bot: Bot) -> tuple[dict[int, Round], int, Round | N
 
 
 def limited_by(failed: Round | None) -> str:
-    """Whose core was full when it went wrong; `neither`: the machine had other work, or it was one
-    of the pod's own stalls, which the loads beside it tell apart."""
+    """Whose core was full, or late, when it went wrong; `neither`: the machine had other work."""
     if failed is None or not failed.load:
         return "unknown"
     beside = {name: load for name, load in failed.load.items() if name != "pod"}
-    if failed.load["pod"] >= NEARLY_FULL:
+    late = failed.pod_late and quantile(failed.pod_late, 0.95) >= LATE_SECONDS
+    if failed.load["pod"] >= NEARLY_FULL or late:
         return "pod"
     if sum(beside.values()) < NEARLY_FULL:
         return "neither"
@@ -230,7 +237,7 @@ async def stalls(lab: Lab, bot: Bot) -> dict[str, float]:
     """How long one live call's event loop does not answer when others start beside it."""
     (first,) = await bot.lines(1)
     probing = asyncio.create_task(
-        lab.run(Job(urls=[first], first_call=900, seconds=7.0 * STARTS + 8, probe=True))
+        lab.run(Job(urls=[first], first_call=900, seconds=7.0 * STARTS + 8, probe=0.005))
     )
     await asyncio.sleep(6)
     windows = []

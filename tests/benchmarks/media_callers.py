@@ -48,7 +48,6 @@ BEFORE_END = 0.7  # how long before their end an early answer comes
 FALLEN_SILENT = 1.5
 SAID_TWICE = 1.0
 """A bot that goes on may say so much again; one that answers says a whole reply."""
-PING_PACE = 0.005
 
 _RATE = 8000
 
@@ -58,8 +57,8 @@ class Job:
     """Calls to make: number n begins n times `stagger` later and, with `script`, says those turns.
 
     Without, it says sentences until `seconds` after the last one began. `probe`: the first caller
-    pings its socket every 5 ms, and what the pongs say about the bot's event loop is returned.
-    `brief`: speak into the greeting, hear the reply begin, hang up.
+    pings its socket at this pace (seconds; 0: not at all), and what the pongs say about the bot's
+    event loop is returned. `brief`: speak into the greeting, hear the reply begin, hang up.
     """
 
     urls: list[str]
@@ -67,7 +66,7 @@ class Job:
     stagger: float = 0.1
     seconds: float = 0.0
     script: list[int] = field(default_factory=list)
-    probe: bool = False
+    probe: float = 0.0
     brief: bool = False
 
 
@@ -319,7 +318,7 @@ class Caller(Wire):
             await _first(self._moved.wait(), asyncio.sleep(max(0.02, left)))
         return False
 
-    async def ping(self, out: list[tuple[float, float]]) -> None:
+    async def ping(self, out: list[tuple[float, float]], pace: float) -> None:
         """Ask the bot's event loop how it is, until cancelled: (sent at, seconds to the pong)."""
 
         def pong(payload: bytes) -> None:
@@ -329,7 +328,7 @@ class Caller(Wire):
         self.on_pong = pong
         while not self.gone.is_set():
             self.send(PING, f"{time.monotonic():.6f}")
-            await asyncio.sleep(PING_PACE)
+            await asyncio.sleep(pace)
 
     def _tell(self, message: Mapping[str, Any]) -> None:
         self.send(TEXT, json.dumps({"streamSid": self._sid, **message}))
@@ -473,7 +472,7 @@ async def run(job: Job) -> dict[str, Any]:
             await caller.open(url)
             caller.begin()
             if job.probe and not index:
-                pinging = asyncio.create_task(caller.ping(pings))
+                pinging = asyncio.create_task(caller.ping(pings, job.probe))
             await (be_brief(caller) if job.brief else converse(caller, turns))
             if caller.gone.is_set():
                 record.error = "the bot hung up"
