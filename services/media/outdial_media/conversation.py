@@ -72,6 +72,7 @@ class Conversation:
         self._stage = Stage.WAITING
         self._over: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         self._meant: Ending | None = None  # what the goodbye leads to
+        self._gave_up = False  # the last words are others than those that were meant
         self._writer = BackgroundWriter(str(brief.attempt_id))
         self._transcript = Transcript(kit.runtime, brief, self._writer)
         self._tools = Tools(kit.runtime, brief, self, kit.http)
@@ -102,7 +103,8 @@ class Conversation:
             self._voice,
             self._turns,
             self._transcript,
-            wanted=lambda: self._stage is Stage.TALKING,
+            # A farewell may keep the person waiting, too.
+            wanted=lambda: self._stage in {Stage.TALKING, Stage.GOODBYE},
             give_up=self._give_up,
         )
         self._run = PipelineRun(self._pipeline.worker)
@@ -246,7 +248,8 @@ class Conversation:
         if farewell:
             await self._voice.say(farewell, to_the_end=True)
         await self._voice.played(GOODBYE_SECONDS)
-        self._end(ending)
+        if not self._gave_up:
+            self._end(ending)
 
     async def _end_after(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -318,18 +321,20 @@ class Conversation:
         key = f"provider_failed:{self.brief.stream_no}:{trouble.provider}"
         self._transcript.milestone("provider_failed", payload, key=key)
         self._waits.over()
-        if self._stage is Stage.GOODBYE and trouble.provider != "speaking":
-            return  # the last words are on their way, and need nobody else
-        self._stage = Stage.GOODBYE
-        self._meant = self._meant or Ending(EndedBy.SYSTEM, "provider_failed")
-        self._spawn(self._apologise(self._meant))
+        on_their_way = self._stage is Stage.GOODBYE and trouble.provider != "speaking"
+        if self._gave_up or on_their_way:
+            return  # the last words need nobody else
+        self._stage, self._gave_up = Stage.GOODBYE, True
+        parting, self._meant = self._meant, self._meant or Ending(EndedBy.SYSTEM, "provider_failed")
+        text = self._waits.farewell if parting else self._waits.apology
+        self._spawn(self._say_last(text, self._meant, voice_lost=trouble.provider == "speaking"))
 
-    async def _apologise(self, ending: Ending) -> None:
-        if await self._waits.apologise(can_speak=self._run.has_started):
+    async def _say_last(self, text: str, ending: Ending, *, voice_lost: bool) -> None:
+        can_speak = self._run.has_started
+        if await self._waits.say_last(text, can_speak=can_speak, voice_lost=voice_lost):
             await self._voice.played(GOODBYE_SECONDS)
         else:
-            start = self._line.start
-            await say_by_carrier(self._kit.runtime, self.brief, start, self._waits.apology)
+            await say_by_carrier(self._kit.runtime, self.brief, self._line.start, text)
         self._end(ending)
 
     # The end.

@@ -20,6 +20,9 @@ from outdial_media.turn_record import TurnRecord
 from outdial_media.twilio_frames import SAMPLE_RATE
 from outdial_media.voice import Voice
 
+HUSHED_SECONDS = 0.5
+"""How long an interruption may take through the pipeline."""
+
 _REPLACED = "provider_replaced"
 
 
@@ -41,6 +44,8 @@ class CoveredWaits:
         template = brief.template
         phrases, patience = phrases_for(template.language), template.patience
         self.apology = patience.apology or phrases.trouble
+        self.farewell = phrases.goodbye
+        """Said when the voice is lost in its last words: what was agreed stands."""
         self._fillers = (patience.filler,) if patience.filler else phrases.fillers
         self._services = services
         self._template = template
@@ -67,18 +72,22 @@ class CoveredWaits:
 
     def prepare(self) -> None:
         """Have the sounds made; most calls of a template find them made already."""
-        for text in (self.apology, *self._fillers):
+        for text in (self.apology, self.farewell, *self._fillers):
             self._services.make_ahead(self._template, text)
 
-    async def apologise(self, *, can_speak: bool) -> bool:
-        """Say that it does not work; False when not even that can be said."""
-        pcm = self._services.kept(self._template, self.apology)
+    async def say_last(self, text: str, *, can_speak: bool, voice_lost: bool) -> bool:
+        """Say `text` in place of what cannot be said; False when not even that can be."""
+        pcm = self._services.kept(self._template, text)
         if not can_speak or (pcm is None and not self._pipeline.speaking.is_usable):
             return False
+        if voice_lost:
+            # Words without a sound were not heard: their turn ends here, and they are not in it.
+            await self._voice.hush()
+            await self._voice.played(HUSHED_SECONDS)  # or the interruption would cut what follows
         if pcm is not None:
-            await self._voice.play(self.apology, pcm, to_the_end=True)
+            await self._voice.play(text, pcm, to_the_end=True)
         else:
-            await self._voice.say(self.apology, to_the_end=True)
+            await self._voice.say(text, to_the_end=True)
         return True
 
     def cover(self, text: str) -> None:

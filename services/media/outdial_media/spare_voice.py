@@ -6,6 +6,7 @@ request a sentence) and put where the service's sound would have been.
 """
 
 import asyncio
+import audioop
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -13,11 +14,18 @@ from typing import TYPE_CHECKING, Any
 from pipecat.frames.frames import ErrorFrame, Frame, TTSAudioRawFrame, TTSStoppedFrame
 from pipecat.services.tts_service import TTSService
 
-from outdial_media.pauses import from_pause
 from outdial_media.twilio_frames import SAMPLE_RATE
 
 Spare = Callable[[str], Awaitable[bytes]]
 """16-bit PCM of a text; raises VoiceLost when no voice speaks it."""
+
+_PAUSE_SAMPLES = SAMPLE_RATE // 20
+_QUIET = 200
+
+
+LOST_SECONDS = 1.0
+"""A reply that no voice speaks is not over as if it had been heard: whoever is told of the loss
+interrupts it. If nobody does, it ends after so long."""
 
 
 class VoiceLost(Exception):
@@ -31,6 +39,7 @@ class _Reply:
     texts: list[str] = field(default_factory=list)
     received: int = 0  # bytes of sound
     by_spare: bool = False
+    lost: bool = False  # the spare does not speak it either
     failed: bool = False
     being_sent: bool = False
     ended: bool = False  # the service has said that this was all
@@ -91,6 +100,8 @@ class SpeaksOn(_Base):
         reply = self._replies.get(context_id or "")
         if reply is None or context_id is None or self.spare is None:
             await super().flush_audio(context_id)
+        elif reply.lost:
+            reply.watch = self.create_task(self._finish(context_id))
         elif reply.by_spare:
             await self._finish(context_id)
         else:
@@ -196,6 +207,8 @@ class SpeaksOn(_Base):
         try:
             pcm = await self.spare(text)
         except VoiceLost as error:
+            if (reply := self._replies.get(context_id)) is not None:
+                reply.lost = True
             await self.push_error(str(error), exception=error, force_treat_as_permanent=True)
             return
         rest = from_pause(pcm, skip)
@@ -205,9 +218,23 @@ class SpeaksOn(_Base):
             await self._pass_on(context_id, frame)
 
     async def _finish(self, context_id: str) -> None:
+        if context_id in self._replies and self._replies[context_id].lost:
+            await asyncio.sleep(LOST_SECONDS)
         await self._pass_on(context_id, TTSStoppedFrame(context_id=context_id))
         await self._pass_on(context_id, None)
         self._forget(context_id)
 
     async def _pass_on(self, context_id: str, frame: Frame | None) -> None:
         await super().append_to_audio_context(context_id, frame)
+
+
+def from_pause(pcm: bytes, position: int) -> bytes:
+    """The sound from the last pause before `position` (bytes): no word begins in its middle.
+
+    Two voices read a text at about the same pace, and one voice always at the same.
+    """
+    step = 2 * _PAUSE_SAMPLES
+    at = min(position, len(pcm)) // step * step
+    while at > 0 and audioop.rms(pcm[at : at + step], 2) > _QUIET:
+        at -= step
+    return pcm[at:] if position < len(pcm) else b""

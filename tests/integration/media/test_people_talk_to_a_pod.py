@@ -201,10 +201,16 @@ async def test_silence_is_asked_twice_and_then_left_alone(pod: RunningPod) -> No
     assert (closing["ended_by"], closing["reason"], closing["human_turns"]) == ("agent", "idle", 0)
 
 
-async def test_a_call_does_not_last_longer_than_its_template_allows(pod: RunningPod) -> None:
+async def test_a_call_lasts_no_longer_than_its_template_allows_since_its_answer(
+    pod: RunningPod,
+) -> None:
+    """Also where its first stream was lost: the second one does not begin to count anew."""
     long_ago = timedelta(minutes=3) - timedelta(seconds=4)
     called = await make_call(pod.runtime, agent={"max_minutes": 3}, answered_ago=long_ago)
-    async with open_line(socket_url(pod.runtime, called, pod.pod.boot_id), somebody("11")) as line:
+    async with pod.runtime.sessions.begin() as session:
+        assert await attempts.next_stream(session, called.attempt_id, 1)
+    url = socket_url(pod.runtime, called, pod.pod.boot_id, stream_no=2)
+    async with open_line(url, somebody("11")) as line:
         await until_closed(line)
     record = await closed_record(pod.runtime, called.attempt_id)
 

@@ -5,12 +5,14 @@ from collections.abc import AsyncGenerator
 
 import numpy as np
 import pytest
+from outdial_media import spare_voice
 from outdial_media.spare_voice import SpeaksOn, VoiceLost, from_pause
 from outdial_media.twilio_frames import SAMPLE_RATE
 from pipecat.frames.frames import (
     CancelFrame,
     ErrorFrame,
     Frame,
+    InterruptionFrame,
     LLMFullResponseEndFrame,
     LLMFullResponseStartFrame,
     LLMTextFrame,
@@ -186,3 +188,25 @@ def test_the_rest_begins_at_a_pause(position: float, begins: float | None) -> No
     rest = from_pause(pcm, int(2 * SAMPLE_RATE * position))
     expected = b"" if begins is None else pcm[int(2 * SAMPLE_RATE * begins) :]
     assert rest == expected
+
+
+async def test_what_no_voice_speaks_is_not_over_as_if_it_had_been_heard(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever is told of the loss interrupts it: until then its end is held back."""
+    monkeypatch.setattr(spare_voice, "LOST_SECONDS", 60.0)
+    made, _, _ = voice("hangs", spare_works=False)
+    frames: list[Frame] = [LLMFullResponseStartFrame(), LLMTextFrame("One. ")]
+    frames += [LLMFullResponseEndFrame(), SleepFrame(sleep=0.5), InterruptionFrame()]
+    async with asyncio.timeout(20):
+        down, up = await run_test(made, frames_to_send=frames)
+    assert any(isinstance(frame, ErrorFrame) for frame in up)
+    kinds = [type(frame) for frame in down]
+    assert TTSStoppedFrame not in kinds[: kinds.index(InterruptionFrame)]
+
+
+async def test_what_nobody_interrupts_ends_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spare_voice, "LOST_SECONDS", 0.1)
+    made, _, _ = voice("hangs", spare_works=False)
+    _, frames = await reply(made, *TEXTS)
+    assert any(isinstance(frame, TTSStoppedFrame) for frame in frames)
