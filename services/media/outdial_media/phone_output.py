@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable
 
 from pipecat.frames.frames import (
+    BotSpeakingFrame,
     Frame,
     InterruptionFrame,
     LLMAssistantPushAggregationFrame,
@@ -142,6 +143,16 @@ class PhoneOutput(BaseOutputTransport):
             self._sayings.words(frame.text)
         elif isinstance(frame, LLMFullResponseEndFrame | LLMAssistantPushAggregationFrame):
             self._sayings.end()
+
+    async def push_frame(
+        self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
+    ) -> None:
+        """Push everything but sound that was sent, and that it is being sent: nobody listens.
+
+        pipecat 1.14 carries each piece on to the end, and five times a second through all.
+        """
+        if not isinstance(frame, OutputAudioRawFrame | BotSpeakingFrame):
+            await super().push_frame(frame, direction)
 
     async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
         """Send sound, a little ahead of its playing and no further."""
