@@ -6,7 +6,6 @@ request a sentence) and put where the service's sound would have been.
 """
 
 import asyncio
-import audioop
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -14,13 +13,11 @@ from typing import TYPE_CHECKING, Any
 from pipecat.frames.frames import ErrorFrame, Frame, TTSAudioRawFrame, TTSStoppedFrame
 from pipecat.services.tts_service import TTSService
 
+from outdial_media.pauses import from_pause
 from outdial_media.twilio_frames import SAMPLE_RATE
 
 Spare = Callable[[str], Awaitable[bytes]]
 """16-bit PCM of a text; raises VoiceLost when no voice speaks it."""
-
-_PAUSE_SAMPLES = SAMPLE_RATE // 20
-_QUIET = 200
 
 
 LOST_SECONDS = 1.0
@@ -226,15 +223,3 @@ class SpeaksOn(_Base):
 
     async def _pass_on(self, context_id: str, frame: Frame | None) -> None:
         await super().append_to_audio_context(context_id, frame)
-
-
-def from_pause(pcm: bytes, position: int) -> bytes:
-    """The sound from the last pause before `position` (bytes): no word begins in its middle.
-
-    Two voices read a text at about the same pace, and one voice always at the same.
-    """
-    step = 2 * _PAUSE_SAMPLES
-    at = min(position, len(pcm)) // step * step
-    while at > 0 and audioop.rms(pcm[at : at + step], 2) > _QUIET:
-        at -= step
-    return pcm[at:] if position < len(pcm) else b""
