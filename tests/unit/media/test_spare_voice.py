@@ -6,7 +6,8 @@ from collections.abc import AsyncGenerator
 import numpy as np
 import pytest
 from outdial_media import spare_voice
-from outdial_media.spare_voice import SpeaksOn, VoiceLost, from_pause
+from outdial_media.pauses import from_pause
+from outdial_media.spare_voice import SpeaksOn, VoiceLost
 from outdial_media.twilio_frames import SAMPLE_RATE
 from pipecat.frames.frames import (
     CancelFrame,
