@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from outdial.domain.call_template import Limits
+from outdial.domain.recipient_state import BY_STATE
 
 _WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -50,7 +51,10 @@ JURISDICTIONS: dict[str, Jurisdiction] = {
             "15 O.S. 755.1(C)(2): automatic dial announcing devices, not before 9:00",
             "Telephone Solicitation Act of 2022 (HB 3168), 15 O.S. 775C.4: 8:00 to 20:00",
         ),
-        ("15 O.S. 775C.4: its hours and its limit are from reports on the act, not from its text",),
+        (
+            "9:00 is our own reading: 755.1 as if an AI that converses were such a device",
+            "15 O.S. 775C.4: its hours and its limit are from reports on the act",
+        ),
         limits=Limits(attempts_per_day=3),
     ),
     "us-wa": Jurisdiction(
@@ -58,6 +62,16 @@ JURISDICTIONS: dict[str, Jurisdiction] = {
         _daily("08:00-20:00"),
         ("RCW 19.158.040(2)", "RCW 80.36.390 as amended by HB 1497 (2022)"),
         ("RCW 80.36.390: its hours were not read; those of 19.158.040(2) were",),
+    ),
+    BY_STATE: Jurisdiction(
+        "United States: 8:00 to 21:00, and what Florida, Oklahoma and Washington add for numbers "
+        "that may be theirs",
+        _daily("08:00-21:00"),
+        (
+            "47 CFR 64.1200(c)(1)",
+            "us-fl, us-ok and us-wa, each for whom domain/recipient_state.py finds there",
+        ),
+        ("us-ok: that an AI may call from 9:00 on, not from 8:00, is our own reading",),
     ),
     "us-reg-f": Jurisdiction(
         "United States, debt collection: seven calls within seven days, then seven days of rest "

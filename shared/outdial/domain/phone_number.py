@@ -172,10 +172,10 @@ def zones_within(phone: str, own_zone: str | None = None) -> tuple[tuple[str, ..
 @lru_cache(maxsize=20_000)
 def _zones_within(start: str) -> tuple[tuple[str, ...], ...]:
     if start.startswith(_NANP):
-        return (_known(_area_zones(start[1:]) or TIMEZONE_DATA["1"]),)
+        return (_known(area_zones(start[1:]) or TIMEZONE_DATA["1"]),)
     digits = start[1:]
     country = next((digits[:end] for end in (1, 2, 3) if digits[:end] in _COUNTRIES), digits)
-    return tuple((zone,) for zone in _known(_area_zones(country))) or ((),)
+    return tuple((zone,) for zone in _known(area_zones(country))) or ((),)
 
 
 @lru_cache(maxsize=100_000)
@@ -183,7 +183,7 @@ def _north_american_zones(exchange: str) -> tuple[str, ...]:
     """The data knows no more of a number than its exchange (`+1423555`)."""
     number = phonenumbers.parse(f"{exchange}0000")
     zones = set(phone_zones.time_zones_for_number(number))
-    return _known(zones | _area_zones(exchange[1:5]))
+    return _known(zones | area_zones(exchange[1:5]))
 
 
 def _known(zones: Iterable[str]) -> tuple[str, ...]:
@@ -191,7 +191,7 @@ def _known(zones: Iterable[str]) -> tuple[str, ...]:
 
 
 @cache
-def _area_zones(prefix: str) -> frozenset[str]:
+def area_zones(prefix: str) -> frozenset[str]:
     """Every zone of an area code (`1423`) or a country, over all of its exchanges."""
     return frozenset(
         zone for known, zones in TIMEZONE_DATA.items() if known.startswith(prefix) for zone in zones

@@ -1,7 +1,7 @@
 """The rules that a lead is called by: its campaign's, its template's and the deployment's."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any
@@ -12,6 +12,7 @@ from outdial.domain.call_template import CallTemplate, Hours, Limits
 from outdial.domain.caller_numbers import CallerRules
 from outdial.domain.jurisdictions import limits_of
 from outdial.domain.limits import strictest
+from outdial.domain.recipient_state import BY_STATE, STATES, states_of
 from outdial.settings import Settings
 
 _HOURS: TypeAdapter[Hours] = TypeAdapter(Hours)
@@ -37,6 +38,24 @@ def rules_of(
     )
     limits = strictest([ours, template.limits, *limits_of(hours.jurisdictions)])
     return CallingRules(hours, limits)
+
+
+def rules_for(rules: CallingRules, phone: str, own_zone: str | None) -> CallingRules:
+    """The rules for one number: with `us-by-state`, also those of every state it may be in."""
+    if BY_STATE not in rules.hours.jurisdictions:
+        return rules
+    return _with(rules, states_of(phone, own_zone))
+
+
+def rules_for_any(rules: CallingRules) -> CallingRules:
+    """The strictest that `rules_for` may answer."""
+    return _with(rules, tuple(STATES)) if BY_STATE in rules.hours.jurisdictions else rules
+
+
+@lru_cache(maxsize=1024)
+def _with(rules: CallingRules, states: tuple[str, ...]) -> CallingRules:
+    hours = replace(rules.hours, jurisdictions=(*rules.hours.jurisdictions, *states))
+    return CallingRules(hours, strictest([rules.limits, *limits_of(states)]))
 
 
 def own_hours(hours: dict[str, Any]) -> Hours:

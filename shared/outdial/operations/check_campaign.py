@@ -24,7 +24,7 @@ from outdial.domain.phone_number import zones_of
 from outdial.domain.voice_services import pods_of
 from outdial.operations.ask_in_time import STORE_ERRORS
 from outdial.operations.caller_number import CallerPool
-from outdial.operations.calling_rules import CallingRules, rules_of
+from outdial.operations.calling_rules import CallingRules, rules_for, rules_for_any, rules_of
 from outdial.operations.parse_template import template_of
 from outdial.operations.possible_pace import Pace, possible_pace
 from outdial.operations.runtime import Runtime
@@ -127,7 +127,8 @@ class _Look:
         self._campaign = campaign
         self._check = check
         self._now = check.checked_at
-        self._rules: dict[uuid.UUID, tuple[CallingRules, Openings]] = {}
+        self._rules: dict[uuid.UUID, CallingRules] = {}
+        self._openings: dict[CallingRules, Openings] = {}
         self._templates: dict[str, CallTemplate] = {}  # by slug and version
         self._groups: dict[tuple[object, ...], Group] = {}
         self._demands: Counter[tuple[datetime, datetime | None]] = Counter()
@@ -136,7 +137,7 @@ class _Look:
         """Ask for what is needed to judge a page, in a few queries."""
         await self.read_rules(session, {row.template_id for row in page})
         phones = {contact.phone for row in page for contact in row.contacts}
-        spans = [looks_back(rules.limits) for rules, _ in self._rules.values()]
+        spans = [looks_back(rules_for_any(rules).limits) for rules in self._rules.values()]
         back = max((span for span in spans if span is not None), default=None)
         return _Known(
             await suppressions.among(session, phones),
@@ -151,13 +152,18 @@ class _Look:
             template = template_of(row.body)
             self._templates[f"{row.slug} v{row.version}"] = template
             rules = rules_of(self._runtime.settings, self._campaign.hours, template)
-            self._rules[key] = rules, Openings(rules.hours, self._now)
+            self._rules[key] = rules
 
     def consider(self, page: Sequence[WaitingRow], known: _Known) -> None:
         """Count a page. Pure computing: it runs beside the event loop."""
         for row in page:
-            rules, openings = self._rules[row.template_id]
-            lead = _lead(row, known)
+            contact = _next_contact(row, known.suppressed)
+            rules = self._rules[row.template_id]
+            if contact is not None:
+                rules = rules_for(rules, contact.phone, contact.timezone)
+            openings = self._openings.get(rules) or Openings(rules.hours, self._now)
+            self._openings[rules] = openings
+            lead = _lead(row, contact, known)
             found = first_moment(lead, openings, rules.limits, self._now)
             self._count(lead, found, openings)
 
@@ -204,13 +210,12 @@ class _Look:
 
     def warnings(self) -> list[str]:
         """What an operator should know although it keeps nobody from being called."""
-        if any(not is_limited(rules.hours) for rules, _ in self._rules.values()):
+        if any(not is_limited(rules.hours) for rules in self._rules.values()):
             return ["No hours are set: people may be called at any time of the day and night."]
         return []
 
 
-def _lead(row: WaitingRow, known: _Known) -> WaitingLead:
-    contact = _next_contact(row, known.suppressed)
+def _lead(row: WaitingRow, contact: WaitingContact | None, known: _Known) -> WaitingLead:
     return WaitingLead(
         zones=zones_of(contact.phone, contact.timezone) if contact else (),
         due_at=row.due_at,

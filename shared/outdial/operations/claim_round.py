@@ -17,7 +17,7 @@ from outdial.domain.retry_policy import LeadView, NextContact, pass_over
 from outdial.domain.voice_services import pods_of
 from outdial.observability import traces
 from outdial.operations.caller_number import CallerPool
-from outdial.operations.calling_rules import CallingRules, rules_of
+from outdial.operations.calling_rules import CallingRules, rules_for, rules_for_any, rules_of
 from outdial.operations.check_gates import Candidate, check_gates
 from outdial.operations.enqueue_call import SYSTEM_PREFIX
 from outdial.operations.parse_template import template_of
@@ -142,7 +142,8 @@ class ClaimRound:
         self, phones: set[str], rules: Iterable[CallingRules]
     ) -> dict[str, NumberPast]:
         """As far back as any limit looks. Peeked at here; it counts once more before the POST."""
-        spans = [span for one in rules if (span := looks_back(one.limits)) is not None]
+        limits = [rules_for_any(one).limits for one in rules]
+        spans = [span for one in limits if (span := looks_back(one)) is not None]
         if not spans:
             return {}
         return await number_history.pasts_of(self._session, phones, max(spans), self.now)
@@ -153,8 +154,9 @@ class ClaimRound:
         if contact is None:
             await self._finish(lead, Outcome.INVALID_NUMBER)
             return None
+        rules = rules_for(batch.rules[lead.template_id], contact.phone, contact.timezone)
         verdict = check_gates(
-            Candidate(lead, contact, campaign, batch.rules[lead.template_id]),
+            Candidate(lead, contact, campaign, rules),
             suppressed=contact.phone in batch.suppressed,
             past=batch.pasts.get(contact.phone),
             live=self._limits(campaign),

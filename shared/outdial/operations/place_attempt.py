@@ -24,7 +24,7 @@ from outdial.observability import traces
 from outdial.observability.metrics import DEPARTURE_WAIT_SECONDS, PLACED, REFUSED
 from outdial.operations.answer_dial_result import answer_dial_result
 from outdial.operations.ask_in_time import STORE_ERRORS
-from outdial.operations.calling_rules import rules_of
+from outdial.operations.calling_rules import rules_for, rules_of
 from outdial.operations.check_gates import Candidate, check_gates
 from outdial.operations.compose_call import compose_call
 from outdial.operations.dial_events import TOO_LATE, dialer_event
@@ -234,7 +234,7 @@ async def _candidate(runtime: Runtime, session: AsyncSession, locked: Locked) ->
     if template is None or contact is None or campaign is None:
         return None
     rules = rules_of(runtime.settings, campaign.hours, template_of(template.body))
-    return Candidate(lead, contact, campaign, rules)
+    return Candidate(lead, contact, campaign, rules_for(rules, contact.phone, contact.timezone))
 
 
 def _gate_refused(reason: Reason) -> Event:

@@ -20,9 +20,13 @@ def store_failed(runtime: Runtime, error: BaseException) -> None:
 async def look_for_stores(runtime: Runtime) -> None:
     """Ask the stores that are away, if any; for who has just done something with success."""
     for store in runtime.outages.stores:
-        asking = runtime.redis.ping() if store == REDIS else _ask_postgres(runtime)
+        asking = _ask_redis(runtime) if store == REDIS else _ask_postgres(runtime)
         if not isinstance(await ask_in_time(_PATIENCE, asking), Away):
             runtime.outages.back(store)
+
+
+async def _ask_redis(runtime: Runtime) -> None:
+    await runtime.redis.ping()
 
 
 async def _ask_postgres(runtime: Runtime) -> None:
