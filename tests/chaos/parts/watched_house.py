@@ -13,7 +13,12 @@ from parts.house import House, Plan
 
 TEMPLATE = {
     "slug": "outage",
-    "agent": {"name": "Ada", "greeting": "Hello, this is an AI.", "prompt": "Be brief."},
+    "agent": {
+        "name": "Ada",
+        "greeting": "Hello, this is an AI.",
+        "prompt": "Be brief.",
+        "idle": {"seconds": 60},  # these calls have no sound: the agent must not say goodbye
+    },
     "retry": {
         "max_retries": 4,
         "cooldowns": dict.fromkeys(
