@@ -35,8 +35,8 @@ else:
 class HearsOn(TakesSound, _Base):
     """Put before an STTService among a class's bases."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         self._audio_passthrough = False  # others are told by themselves
         self._resampler = create_stream_resampler()
         self._all_heard = asyncio.Event()

@@ -93,7 +93,7 @@ class ForeignModel:
         service: Any = self._idle.pop() if self._idle else self._make(self._class)
         told: asyncio.Queue[Told] = asyncio.Queue()
         service.told = told.put_nowait
-        service._settings.system_instruction = instruction or None  # noqa: SLF001 - one at a time
+        service.instruct(instruction or None)
         work = asyncio.create_task(_ask(service, context, told))
         try:
             number = 0
@@ -118,6 +118,10 @@ class _Asked(LLMService[Any]):
     """Put before a service: what it would push into its pipeline is told instead."""
 
     told: Callable[[Told], None]
+
+    def instruct(self, instruction: str | None) -> None:
+        """What the next answer goes by. Upstream composes it anew from the base for each one."""
+        self._settings.system_instruction = self._base_system_instruction = instruction
 
     async def push_frame(
         self,

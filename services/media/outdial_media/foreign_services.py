@@ -19,7 +19,12 @@ from outdial_media.foreign_model import ForeignModel
 from outdial_media.foreign_voice import ForeignVoice, once_class, speak_once, speaking_class
 from outdial_media.model_route import Endpoint
 from outdial_media.noise_filter import noise_filter_problem
-from outdial_media.pipecat_services import ServiceProblem, arguments, takes_session
+from outdial_media.pipecat_services import (
+    ServiceProblem,
+    arguments,
+    close_client,
+    takes_session,
+)
 
 ANSWER_SECONDS = 8.0
 """The longest wait for an answer over a shared HTTP session."""
@@ -53,12 +58,12 @@ class ForeignServices:
         problem = noise_filter_problem(template.voice.noise_filter)
         return f"voice.noise_filter: {problem}" if problem else ""
 
-    def problem_of_making(self, template: CallTemplate) -> str:
+    async def problem_of_making(self, template: CallTemplate) -> str:
         """Why a service cannot be made although all of it is there; asked once a version."""
         for key, choice in chosen(template.voice).items():
             try:
                 cls, given = self._arguments(KINDS[key], choice, template.language)
-                cls(**given)
+                await close_client(cls(**given))
             except Exception as error:  # noqa: BLE001 - whatever its constructor minds
                 return f"voice.{key}: {type(error).__name__}: {error}"
         return ""

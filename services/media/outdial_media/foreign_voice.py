@@ -33,8 +33,8 @@ else:
 class AtPhoneRate(_Base):
     """Put before a TTSService among a class's bases: its sound leaves at 8 kHz."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         self._to_phone = create_stream_resampler()
 
     async def cleanup(self) -> None:
@@ -64,13 +64,12 @@ class InTime(_Base):
     async def _synthesize_text(self, text: str, context_id: str) -> None:
         work = asyncio.create_task(super()._synthesize_text(text, context_id))
         reply = self._replies.get(context_id)
-        received = -1
         try:
             while not work.done():
+                received = reply.received if reply is not None else 0
                 await asyncio.wait({work}, timeout=self.silence_seconds)
                 if not work.done() and (reply is None or reply.received == received):
                     break
-                received = reply.received if reply is not None else received
         finally:
             if not work.done():
                 work.cancel()

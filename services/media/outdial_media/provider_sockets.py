@@ -45,7 +45,7 @@ class ProviderSockets:
 
     def prepare(self, attempt_id: UUID, count: int) -> bool:
         """Whether a phone that rings may connect ahead; then it holds `count`."""
-        if self.limit and self.taken + count + self.reserve > self.limit:
+        if self.limit and count and self.taken + count + self.reserve > self.limit:
             metrics.light_preparations.inc()
             return False
         self._prepared[attempt_id] = count

@@ -13,6 +13,7 @@ from outdial.domain.voice_services import KINDS, READY, voice_label
 from outdial.operations.ask_in_time import STORE_ERRORS
 from outdial.operations.parse_template import template_of
 from outdial.operations.runtime import Runtime
+from outdial.operations.store_outages import POSTGRES, store_failed
 from outdial.storage import templates
 
 from outdial_media import metrics
@@ -48,8 +49,9 @@ class VoiceCheck:
             async with self._runtime.sessions() as session:
                 rows = await templates.with_services(session, self._seen, KINDS, _MOST)
         except STORE_ERRORS as error:
-            _log.warning("templates_not_looked_at", error=repr(error))
+            store_failed(self._runtime, error)
             return
+        self._runtime.outages.back(POSTGRES)
         for row in rows:
             template = template_of(row.body)
             problem = await self._problem(template)
@@ -64,4 +66,4 @@ class VoiceCheck:
     async def _problem(self, template: CallTemplate) -> str:
         """Loading a service's module takes long: it is done beside the loop."""
         problem = await asyncio.to_thread(self._services.problem_of, template)
-        return problem or self._services.problem_of_making(template)
+        return problem or await self._services.problem_of_making(template)

@@ -117,16 +117,17 @@ def test_a_secret_may_be_a_file_and_belong_to_one_service(tmp_path: Path) -> Non
         read_secret("A", "cartesia", environment)
 
 
-def test_a_pod_says_what_a_template_lacks_here() -> None:
+async def test_a_pod_says_what_a_template_lacks_here() -> None:
     foreign = ForeignServices(KEYS)
 
-    def problem(**voice: Any) -> str:
+    async def problem(**voice: Any) -> str:
         template = CallTemplate("x", Agent("Ada", "Hi.", "P"), voice=Voice(**voice))
-        return foreign.problem_of(template) or foreign.problem_of_making(template)
+        return foreign.problem_of(template) or await foreign.problem_of_making(template)
 
-    assert problem() == ""
-    assert problem(llm=ServiceChoice("openai", {"model": "gpt-4.1"})) == ""
-    assert problem(tts=ServiceChoice("hume")).startswith("voice.tts: hume is not installed here")
-    assert problem(second_llm=ServiceChoice("openai", {"temprature": 1})).startswith(
-        "voice.second_llm: OpenAILLMService has no setting temprature"
-    )
+    assert await problem() == ""
+    assert await problem(llm=ServiceChoice("openai", {"model": "gpt-4.1"})) == ""
+    told = await problem(tts=ServiceChoice("hume"))
+    assert told.startswith("voice.tts: hume is not installed here")
+    told = await problem(second_llm=ServiceChoice("openai", {"temprature": 1}))
+    assert told.startswith("voice.second_llm: OpenAILLMService has no setting temprature")
+    await foreign.close()
