@@ -1,37 +1,25 @@
-"""The Celery application: `celery -A outdial_workers.worker_app worker | beat | flower`."""
+"""Celery with our tasks: `celery -A outdial_workers.worker_app worker`."""
 
 import sys
 
 from celery import signals
-from outdial.observability.logs import set_up_logs
 from outdial.observability.trace_setup import TracesError, check_traces, close_traces, open_traces
-from outdial.queueing.celery_app import make_celery
-from outdial.settings import Settings, SettingsError, load_settings
 
 from outdial_workers import child_process, metrics_door
+from outdial_workers.clock_app import app, settings
 
+__all__ = ["app"]
 
-def _settings() -> Settings:
-    try:
-        check_traces()
-        return load_settings("workers")
-    except (SettingsError, TracesError) as error:
-        sys.exit(str(error))
+try:
+    check_traces()
+except TracesError as error:
+    sys.exit(str(error))
 
-
-settings = _settings()
-app = make_celery(settings)
-app.set_current()
 app.conf.imports = (
     "outdial_workers.dial_tasks",
     "outdial_workers.settle_tasks",
     "outdial_workers.sweep_tasks",
 )
-
-
-def _set_up_logs(**_: object) -> None:
-    """Our lines instead of Celery's: having a receiver is what keeps Celery from its own."""
-    set_up_logs(settings)
 
 
 def _open_child(**_: object) -> None:
@@ -57,7 +45,6 @@ def _remove_folder(**_: object) -> None:
     metrics_door.remove_folder()
 
 
-signals.setup_logging.connect(_set_up_logs)
 signals.worker_process_init.connect(_open_child)
 signals.worker_process_shutdown.connect(_close_child)
 signals.worker_ready.connect(_open_door)

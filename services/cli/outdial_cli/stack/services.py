@@ -10,7 +10,8 @@ import httpx
 
 from outdial_cli.stack.child_process import ChildSpec
 
-_CELERY = ("celery", "-A", "outdial_workers.worker_app")
+_WORKER = ("celery", "-A", "outdial_workers.worker_app", "worker")
+_CLOCK = ("celery", "-A", "outdial_workers.clock_app")
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,7 @@ def worker(place: Place) -> Service:
     """The Celery worker. `-E`: it reports its tasks, for Flower."""
     spec = place.spec(
         "worker",
-        *_CELERY,
-        "worker",
+        *_WORKER,
         *("-Q", "dial,settle,sweep"),
         *("-c", "5"),  # about two of them wait for the next departure
         *("--hostname", "worker@%h"),
@@ -88,7 +88,7 @@ def worker(place: Place) -> Service:
 def beat(place: Place) -> Service:
     """Celery's clock: the dispatch tick and the sweeps."""
     schedule = place.scratch / "beat-schedule"
-    spec = place.spec("beat", *_CELERY, "beat", "--schedule", str(schedule), "--pidfile", "")
+    spec = place.spec("beat", *_CLOCK, "beat", "--schedule", str(schedule), "--pidfile", "")
     return Service(spec, _says(spec.log, "beat: Starting"))
 
 
@@ -96,7 +96,7 @@ def flower(place: Place, port: int) -> Service:
     """Celery's monitor. On loopback only, so its API needs no password."""
     spec = place.spec(
         "flower",
-        *_CELERY,
+        *_CLOCK,
         "flower",
         "--address=127.0.0.1",
         f"--port={port}",
