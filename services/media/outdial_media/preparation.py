@@ -89,13 +89,12 @@ class Preparation:
             await asyncio.wait(self._dropping)
 
     async def _prepare(self, attempt_id: UUID) -> Prepared | None:
-        async with self._turn:
+        brief = await open_conversation(self._kit.runtime, attempt_id, stream_no=1)
+        if brief is not None and brief.awaits_lookup:
+            if not await self._look_up(attempt_id):  # behind nobody's pipeline: its claim runs out
+                return None
             brief = await open_conversation(self._kit.runtime, attempt_id, stream_no=1)
-            if brief is None or not brief.awaits_lookup:
-                return await self._build(brief)
-        await self._look_up(attempt_id)
         async with self._turn:
-            brief = await open_conversation(self._kit.runtime, attempt_id, stream_no=1)
             return await self._build(brief)
 
     def lighten(self, attempt_id: UUID) -> None:
@@ -108,13 +107,15 @@ class Preparation:
             return False
         return self._sockets.prepare(brief.attempt_id, sockets_of(brief.template.voice))
 
-    async def _look_up(self, attempt_id: UUID) -> None:
+    async def _look_up(self, attempt_id: UUID) -> bool:
         """Nobody is dialed before the template's lookup is answered, on the pod that is to talk."""
         try:
             await look_up(self._kit.runtime, self._kit.http, attempt_id)
-        except Exception:
-            self._work.pop(attempt_id, None)  # a store was away: the next beat begins anew
-            raise
+        except Exception as error:  # noqa: BLE001 - a store was away: the next beat begins anew
+            _log.warning("lookup_not_written", attempt_id=str(attempt_id), error=repr(error)[:300])
+            self._work.pop(attempt_id, None)
+            return False
+        return True
 
     async def _build(self, brief: ConversationBrief | None) -> Prepared | None:
         if brief is None or brief.awaits_lookup or brief.template.prepare == "none":

@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from typing import Any
-from unittest.mock import Mock
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 from dialing_world import World
@@ -291,6 +291,20 @@ async def test_the_pod_that_holds_the_slot_asks(
     await preparation.close()
     assert len(shop.heads) == 1
     assert await world.place(attempt.id) == {"Accepted": 1}
+
+
+async def test_a_pod_whose_store_was_away_asks_at_its_next_beat(
+    world: World, shop: Shop, http: GuardedHttp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempt = await world.claim(await a_lead(world, shop))
+    preparation = Preparation(Kit(world.runtime, Mock(), Mock(), http))
+    with monkeypatch.context() as away:
+        away.setattr("outdial_media.preparation.look_up", AsyncMock(side_effect=OSError("away")))
+        preparation.follow([attempt.id])
+        await until(lambda: not preparation.attempts)
+    preparation.follow([attempt.id])
+    await until(lambda: _is_answered(world, attempt))
+    await preparation.close()
 
 
 async def test_with_one_fixed_pod_the_worker_asks(world: World, shop: Shop) -> None:
