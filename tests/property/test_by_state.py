@@ -1,6 +1,7 @@
 """`us-by-state`: nobody is called outside the hours of any state that their number may be in."""
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -38,10 +39,18 @@ MOMENTS = st.integers(0, 2 * 365 * 96).map(
 )
 
 
+@cache
+def places_by_area() -> dict[str, set[str]]:
+    """Area code to the last words of its places in libphonenumber's geocoding: states, mostly."""
+    found: dict[str, set[str]] = {}
+    for prefix, names in GEOCODE_DATA.items():
+        if prefix.startswith("1") and len(prefix) >= 4 and "en" in names:
+            found.setdefault(prefix[1:4], set()).add(names["en"].rsplit(", ", 1)[-1])
+    return found
+
+
 def states_by_the_data(area: str) -> set[str]:
-    """The states in which libphonenumber's geocoding has places of this area code."""
-    places = {v["en"] for k, v in GEOCODE_DATA.items() if k.startswith(f"1{area}") and "en" in v}
-    words = {place.rsplit(", ", 1)[-1] for place in places}
+    words = places_by_area().get(area, set())
     found = {name for name, known in NAMES.items() if words & known}
     return found | {name for name, codes in NOT_IN_THE_DATA.items() if area in codes}
 

@@ -66,8 +66,9 @@ def test_no_campaign_is_passed_by_that_has_a_lead_to_call(
     first = min(opens)
     assert first > now
     # Until then nobody is looked at: nobody could be called, whenever one asks.
-    for at in (now, now + (first - now) * share, first - timedelta(seconds=1)):
-        assert not somebody(at) or at < now
+    last = first - timedelta(microseconds=1)
+    for at in (now, min(now + (first - now) * share, last), last):
+        assert not somebody(at)
 
 
 @given(st.lists(st.tuples(HOURS, PHONES), min_size=1, max_size=4), MOMENTS)

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, func, literal_column, select, update
+from sqlalchemy import ColumnElement, func, literal_column, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -84,11 +84,12 @@ async def closed_places(session: AsyncSession, campaign_id: uuid.UUID) -> dict[K
 
 def first_opening() -> ColumnElement[datetime]:
     """Of a campaign in a query: when the first place opens; before all time if one may be open."""
-    unknown = literal_column("'-infinity'::timestamptz")
-    opening: Select[tuple[datetime]] = select(
-        func.min(func.coalesce(CampaignZones.opens_at, unknown))
-    ).where(CampaignZones.campaign_id == Campaign.id)
-    return opening.scalar_subquery()
+    unknown: ColumnElement[datetime] = literal_column("'-infinity'::timestamptz")
+    return (
+        select(func.min(func.coalesce(CampaignZones.opens_at, unknown)))
+        .where(CampaignZones.campaign_id == Campaign.id)
+        .scalar_subquery()
+    )
 
 
 def is_closed() -> ColumnElement[bool]:
