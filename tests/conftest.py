@@ -18,6 +18,8 @@ import psycopg
 import pytest
 import pytest_socket
 import redis
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from hypothesis.configuration import set_hypothesis_home_dir
 from outdial.settings import Settings, variable_name
 from outdial.storage.schema import upgrade
@@ -31,8 +33,14 @@ if TYPE_CHECKING:
 
 KINDS = ("unit", "prop", "integration", "acceptance", "chaos")
 TESTS = Path(__file__).parent
-set_hypothesis_home_dir(TESTS.parent / "var" / "hypothesis")
 WHOLE_STACKS = ("acceptance", "chaos")  # the second pass of `make test` looks nowhere else
+
+set_hypothesis_home_dir(TESTS.parent / "var" / "hypothesis")
+# No test asserts a time: an example that a busy machine is slow with is no failure.
+hypothesis_settings.register_profile(
+    "outdial", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.load_profile("outdial")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
