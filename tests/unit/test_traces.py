@@ -5,14 +5,18 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import cast
 from uuid import UUID
 
 import pytest
+from outdial.domain.call_template import HttpRequest
 from outdial.observability import traces
 from outdial.observability.logs import add_trace
 from outdial.observability.trace_ids import SpanContext, attempt_span, lead_span
 from outdial.observability.trace_setup import TracesError, TraceSettings, read_trace_settings
 from outdial.observability.traces import Span
+from outdial.operations.call_http_tool import ask
+from outdial.operations.guarded_http import Fetched, GuardedHttp
 
 pytestmark = pytest.mark.unit
 
@@ -145,6 +149,27 @@ def test_the_users_own_systems_are_handed_the_trace(heard: Heard) -> None:
         given = traces.headers()["traceparent"]
     _, context = heard[0]
     assert given == f"00-{LEAD.hex}-{context.span_id:016x}-01"
+
+
+async def test_a_request_of_a_template_carries_the_trace(heard: Heard) -> None:
+    """Its own headers go before ours; its URL, headers and answer stay out of the span."""
+    sent: dict[str, str] = {}
+
+    class Http:
+        async def fetch(self, *_: object, headers: dict[str, str], **__: object) -> Fetched:
+            sent.update(headers)
+            return Fetched(404, "application/json", b'{"who": "Eleonora"}')
+
+    request = HttpRequest("https://shop.test/{{order}}", headers={"X-Shop": "green"})
+    with traces.span("tool order_status", CALL):
+        await ask(cast("GuardedHttp", Http()), request, {"order": "A7"})
+    client, context = heard[0]
+    assert sent == {
+        "traceparent": f"00-{LEAD.hex}-{context.span_id:016x}-01",
+        "X-Shop": "green",
+    }
+    assert client.kind == "client"
+    assert client.attributes == {"server.address": "shop.test", "http.response.status_code": 404}
 
 
 def test_log_lines_name_their_span(heard: Heard) -> None:

@@ -69,7 +69,7 @@ async def enqueue_call(runtime: Runtime, request: CallRequest, ids: RequestIds) 
     if row is None:
         raise NotFound("The call was not written.")
     _log.info("call_asked_for", lead_id=str(row.id), template=template.slug, fresh=not known)
-    traces.begins(lead_span(row.id))
+    (traces.belongs_to if known else traces.begins)(lead_span(row.id))  # it begins once
     traces.note(lead_id=row.id, template=template.slug, fresh=not known)
     runtime.hints.dispatch()
     return EnqueuedCall(row, template, not known)
