@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from outdial_cli.commands import local
 from outdial_cli.main import app
 from typer.testing import CliRunner
 
@@ -22,7 +23,7 @@ TYPED = re.compile(
 MADE = re.compile(r"(?:^|`)make ([a-z-]+)", re.MULTILINE)
 
 
-def typed() -> Iterator[tuple[str, str]]:
+def all_typed() -> Iterator[tuple[str, str]]:
     for page in PAGES:
         for words in TYPED.findall(page.read_text(encoding="utf-8")):
             yield page.name, words.strip()
@@ -36,7 +37,7 @@ def groups(command: object, path: tuple[str, ...] = ()) -> Iterator[tuple[str, .
             yield from groups(child, (*path, name))
 
 
-@pytest.mark.parametrize(("page", "words"), sorted(set(typed())))
+@pytest.mark.parametrize(("page", "words"), sorted(set(all_typed())))
 def test_what_the_pages_tell_to_type_exists(page: str, words: str) -> None:
     command, rest = COMMANDS, shlex.split(words)
     while rest and hasattr(command, "commands"):
@@ -60,3 +61,18 @@ def test_what_the_pages_tell_to_make_exists() -> None:
 def test_help_cuts_no_sentence_short(path: tuple[str, ...]) -> None:
     said = CliRunner().invoke(app, [*path, "--help"], terminal_width=80).output
     assert "..." not in said.partition("Commands:")[2]
+
+
+@pytest.mark.parametrize(
+    ("searched", "typed"), [("", ".venv/bin/outdial"), (".venv/bin", "outdial")]
+)
+def test_what_is_said_to_type_leads_to_this_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, searched: str, typed: str
+) -> None:
+    command = tmp_path / ".venv/bin/outdial"
+    command.parent.mkdir(parents=True)
+    command.touch(mode=0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path / searched) if searched else "/nowhere")
+    monkeypatch.setattr("sys.argv", [str(command), "up"])
+    assert local._as_typed() == typed

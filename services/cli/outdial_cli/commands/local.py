@@ -1,5 +1,8 @@
 """Commands that run things on this machine: demo, up, sandbox, doctor."""
 
+import os
+import shutil
+import sys
 import time
 from pathlib import Path
 from typing import Annotated
@@ -130,5 +133,13 @@ def _introduce(info: StackInfo, sandbox: bool) -> None:
     say(f"  Logs         {Path('var/log')}")
     say("")
     example = "+12125550100" if sandbox else "+1..."
-    say(f"Try, in another terminal: outdial call {example}")
+    say(f"Try, in another terminal in this folder: {_as_typed()} call {example}")
     say("Ctrl-C stops everything.")
+
+
+def _as_typed() -> str:
+    """`outdial` as it can be typed here: by its path where the name alone leads elsewhere."""
+    ours = Path(sys.argv[0])
+    if ours.name != "outdial" or shutil.which("outdial") == str(ours):
+        return "outdial"
+    return os.path.relpath(ours)
