@@ -21,12 +21,13 @@ import redis
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from hypothesis.configuration import set_hypothesis_home_dir
+from xdist.scheduler import LoadScopeScheduling
+
 from outdial.settings import Settings, variable_name
 from outdial.storage.schema import upgrade
 from outdial_cli.stack.embedded_postgres import EmbeddedPostgres
 from outdial_cli.stack.embedded_redis import EmbeddedRedis
 from outdial_cli.stack.socket_folder import forget_socket_folder, socket_folder
-from xdist.scheduler import LoadScopeScheduling
 
 if TYPE_CHECKING:
     from outdial.operations.runtime import Runtime

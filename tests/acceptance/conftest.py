@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+
 from otlp_collector import Collector, collecting
 from outdial.domain.call_template import DEFAULT_TOOLS, Retry
 from outdial_cli.api_client import ApiClient, Json

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 import pytest
+
 from otlp_collector import Collector, SentSpan
 from outdial_cli.api_client import ApiClient, Json
 from polling import wait_until

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner, Result
+
 from outdial_cli.api_client import ApiClient
 from outdial_cli.failure import CommandFailedError
 from outdial_cli.main import app
 from outdial_cli.stack.stack import Stack
-from typer.testing import CliRunner, Result
 
 pytestmark = [
     pytest.mark.acceptance,

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from outdial_cli.api_client import ApiClient, Json
 from outdial_cli.progress import is_done
 from polling import wait_until

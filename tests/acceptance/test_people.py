@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+
 from outdial_cli.api_client import ApiClient, Json
 from outdial_cli.demo import collect
 from outdial_cli.demo.check import check

@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner, Result
+
 from outdial.settings import Settings
 from outdial_cli.main import app
 from outdial_cli.stack.options import StackOptions, StackPaths
 from outdial_cli.stack.ports import free_ports
 from outdial_cli.stack.sandbox_only import SandboxOnly, SandboxSettings
 from outdial_cli.stack.stack import Stack
-from typer.testing import CliRunner, Result
 
 pytestmark = [
     pytest.mark.acceptance,

@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 import yaml
+
 from outdial_cli.api_client import ApiClient
 from outdial_cli.stack import stack as launcher
 from outdial_cli.stack.options import StackOptions, StackPaths

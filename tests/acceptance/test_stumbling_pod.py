@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from outdial_cli.api_client import ApiClient, Json
 from outdial_cli.stack.stack import Stack
 from polling import wait_until

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+
 from dialing_claims import measure_claims
 from dialing_import import measure_import
 from dialing_pacing import measure_pacing

@@ -14,6 +14,8 @@ from contextlib import AsyncExitStack
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import text
+
 from bench_stores import Stores, open_stores
 from outdial.domain.call_template import Agent, CallTemplate
 from outdial.operations.claim_due_leads import dispatch
@@ -26,7 +28,6 @@ from outdial.settings import Settings
 from outdial.storage.ids import new_id
 from outdial.storage.schema import upgrade
 from outdial.storage.tables import Campaign
-from sqlalchemy import text
 
 SMALL = int(os.environ.get("OUTDIAL_BENCH_SMALL_BACKLOG", "10000"))
 LARGE = int(os.environ.get("OUTDIAL_BENCH_BACKLOG", "1000000"))

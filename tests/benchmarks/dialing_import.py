@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 import psycopg
+
 from bench_stores import Stores, gateway, open_stores
 from lead_file import write_lead_file
 from outdial.domain.call_template import Agent, CallTemplate

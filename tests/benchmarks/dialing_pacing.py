@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+
 from outdial_cli.api_client import ApiClient, Json
 
 # The chaos harness starts several workers.

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import uvloop
+
 from media_speech import (
     AGENT_VOICE,
     CALLER_VOICE,

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import uvloop
+
 from media_speech import (
     AGENT_VOICE,
     FRAME_SECONDS,

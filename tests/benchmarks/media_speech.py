@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+
 from outdial_sandbox.people.voice import TELEPHONE_RATE, synthesise
 
 FRAME_BYTES = 320  # 20 ms of 16-bit PCM at 8 kHz

@@ -29,6 +29,8 @@ from uuid import UUID, uuid4
 import uvicorn
 import uvloop
 from fastapi import FastAPI, Response
+from twilio.request_validator import RequestValidator
+
 from http_load import Answer, answers_at, load, quantile, request, until
 from outdial.domain.call_template import Agent, CallTemplate
 from outdial.operations.create_template import create_template
@@ -42,7 +44,6 @@ from outdial.storage.tables import Attempt
 from outdial.telephony.callbacks import AnswerHint
 from outdial_cli.stack.embedded_postgres import EmbeddedPostgres
 from outdial_cli.stack.embedded_redis import EmbeddedRedis
-from twilio.request_validator import RequestValidator
 
 PODS = 1000
 PER_SECOND = 200.0

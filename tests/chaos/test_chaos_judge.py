@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from parts.judge import judge
 
 pytestmark = pytest.mark.unit

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from parts import workload
 from parts.house import House, Plan
 from parts.trial import Report, Sizes, Trial

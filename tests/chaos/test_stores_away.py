@@ -10,10 +10,11 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from twilio.request_validator import RequestValidator
+
 from outdial_cli.api_client import ApiClient, Json
 from parts.watched_house import TEMPLATE, WatchedHouse
 from polling import wait_until
-from twilio.request_validator import RequestValidator
 
 pytestmark = [
     pytest.mark.acceptance,

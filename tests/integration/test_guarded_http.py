@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from outdial.domain.internet_address import read_allow_list
 from outdial.operations.guarded_http import MAX_BYTES, AddressRefused, GuardedHttp
 

@@ -6,10 +6,11 @@ import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import Engine, NullPool, create_engine
+
 from outdial.storage.engine import database
 from outdial.storage.schema import downgrade, upgrade
 from outdial.storage.tables import Base
-from sqlalchemy import Engine, NullPool, create_engine
 
 pytestmark = pytest.mark.integration
 

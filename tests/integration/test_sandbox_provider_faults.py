@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import websockets
 from openai import APIConnectionError, APIStatusError, AsyncOpenAI, BadRequestError, RateLimitError
+
 from outdial_sandbox.people.voice import synthesise
 
 pytestmark = pytest.mark.integration

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from outdial_sandbox.carrier import mulaw
 from outdial_sandbox.people.phrases import all_phrases, spoken_text
 from outdial_sandbox.people.talker import VOICES

@@ -10,6 +10,7 @@ from uuid import UUID
 from xml.etree import ElementTree as ET
 
 import pytest
+
 from outdial.domain.call_template import Agent, CallTemplate
 from outdial.operations.create_template import create_template
 from outdial.operations.move_calls_of_silent_pods import move_calls_of_silent_pods

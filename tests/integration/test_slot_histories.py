@@ -9,6 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from redis.asyncio import Redis
+
 from outdial.routing.pod_registry import Heartbeat, PodState, beat, list_pods
 from outdial.routing.slot_reservation import (
     NoRoom,
@@ -21,7 +23,6 @@ from outdial.routing.slot_reservation import (
     reserve,
 )
 from outdial.settings import Settings
-from redis.asyncio import Redis
 
 pytestmark = pytest.mark.integration
 

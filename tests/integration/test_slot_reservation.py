@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from uuid import UUID, uuid4
 
 import pytest
+from redis.asyncio import BlockingConnectionPool, Redis
+
 from outdial.domain.call_template import Pods
 from outdial.routing import keys
 from outdial.routing.pod_registry import Heartbeat, ask_to_drain, beat, list_pods
@@ -25,7 +27,6 @@ from outdial.routing.slot_reservation import (
 )
 from outdial.settings import Settings
 from polling import until
-from redis.asyncio import BlockingConnectionPool, Redis
 
 pytestmark = pytest.mark.integration
 

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, parse_qsl
 from uuid import uuid4
 
 import pytest
+
 from outdial.settings import Settings
 from outdial.telephony.callbacks import AnswerHint
 from outdial.telephony.dial_result import (

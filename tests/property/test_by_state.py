@@ -7,6 +7,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from phonenumbers.geodata import GEOCODE_DATA
+
 from outdial.domain.call_template import Hours, Limits
 from outdial.domain.calling_hours import allowed
 from outdial.domain.dial_gates import Allowed
@@ -14,7 +16,6 @@ from outdial.domain.jurisdictions import JURISDICTIONS
 from outdial.domain.phone_number import zones_of
 from outdial.domain.recipient_state import BY_STATE, STATES, states_of
 from outdial.operations.calling_rules import CallingRules, rules_for, rules_for_any
-from phonenumbers.geodata import GEOCODE_DATA
 
 pytestmark = pytest.mark.prop
 

@@ -6,6 +6,7 @@ import phonenumbers
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from outdial.domain.call_template import Hours
 from outdial.domain.calling_hours import allowed, opening_within
 from outdial.domain.campaign_hours import Place, openings

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from outdial.domain.call_outcome import Facts, Outcome
 from outdial.domain.call_template import Cooldowns, Retry
 from outdial.domain.lead_state import ScheduledBy

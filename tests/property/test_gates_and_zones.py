@@ -8,6 +8,9 @@ import phonenumbers
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from phonenumbers import timezone as phone_zones
+from phonenumbers.tzdata import TIMEZONE_DATA
+
 from outdial.domain.call_template import Hours, Limits
 from outdial.domain.calling_hours import WEEKDAYS, allowed, spread_over, window_at
 from outdial.domain.dial_gates import Allowed, Refused
@@ -19,8 +22,6 @@ from outdial.domain.phone_number import zones_of
 from outdial.operations.calling_rules import CallingRules
 from outdial.operations.check_gates import Candidate, check_gates
 from outdial.storage.tables import Campaign, Contact, Lead
-from phonenumbers import timezone as phone_zones
-from phonenumbers.tzdata import TIMEZONE_DATA
 
 pytestmark = pytest.mark.prop
 

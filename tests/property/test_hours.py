@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from outdial.domain.call_template import Hours
 from outdial.domain.calling_hours import WEEKDAYS, allowed
 from outdial.domain.dial_gates import Allowed, Refused

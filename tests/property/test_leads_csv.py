@@ -6,6 +6,7 @@ import io
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from outdial.domain.errors import InvalidInput
 from outdial.operations.lead_columns import VariableColumn, column_of, squash
 from outdial.operations.read_leads_csv import read_leads_csv

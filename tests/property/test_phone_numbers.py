@@ -6,6 +6,7 @@ import phonenumbers
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from outdial.domain.errors import InvalidInput
 from outdial.domain.phone_number import is_zone, parse_phone, redact, zones_of
 

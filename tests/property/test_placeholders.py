@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from outdial.domain.placeholders import fill, malformed_in, names_in
 
 pytestmark = pytest.mark.prop

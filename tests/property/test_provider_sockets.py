@@ -5,6 +5,7 @@ from uuid import UUID, uuid5
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from outdial_media.provider_sockets import OF_A_CALL, ProviderSockets
 
 pytestmark = pytest.mark.prop

@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from outdial.domain import attempt_state, lead_state
 from outdial.domain.attempt_state import AttemptState, EndReason, advance
 from outdial.domain.call_events import Event, Source

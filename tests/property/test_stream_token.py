@@ -6,6 +6,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from outdial.routing.stream_token import InvalidToken, StreamClaims, sign, verify
 
 pytestmark = pytest.mark.prop

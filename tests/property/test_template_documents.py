@@ -5,6 +5,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from outdial.domain.errors import InvalidInput
 from outdial.operations.create_template import DEFAULT_TEMPLATE
 from outdial.operations.parse_template import body_of, parse_template, read_document, template_of

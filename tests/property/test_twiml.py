@@ -6,6 +6,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from outdial.telephony import twiml
 
 pytestmark = pytest.mark.prop

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+
 from outdial.domain.attempt_state import EndReason, Plan, StopReason
 from outdial.domain.call_outcome import EndedBy, Facts, Outcome, outcome_of
 from outdial.domain.spent import is_spent

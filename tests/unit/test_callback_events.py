@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
+
 from outdial.domain.call_events import Source
 from outdial.telephony.callback_events import (
     amd_event,

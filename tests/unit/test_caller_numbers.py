@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from outdial.domain.caller_numbers import (
     Answers,
     CallerNumber,

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+
 from outdial.domain.call_template import Hours
 from outdial.domain.calling_hours import WEEKDAYS, allowed
 from outdial.domain.dial_gates import Allowed, Reason, Refused

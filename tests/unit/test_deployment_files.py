@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from outdial.settings import REQUIRED, Settings, variable_name
 
 pytestmark = pytest.mark.unit

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from outdial.domain.dial_gates import (
     Allowed,
     Reason,

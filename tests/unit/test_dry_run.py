@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+
 from outdial.domain.call_template import Hours, Limits
 from outdial.domain.dial_gates import Reason
 from outdial.domain.dry_run import (

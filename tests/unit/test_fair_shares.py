@@ -1,6 +1,7 @@
 """Room is shared one call at a time."""
 
 import pytest
+
 from outdial.domain.fair_shares import Wish, fair_shares
 
 pytestmark = pytest.mark.unit

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from outdial.domain.attempt_state import AttemptState, EndReason
 from outdial.domain.call_events import Event, Source
 from outdial.domain.call_outcome import EndedBy

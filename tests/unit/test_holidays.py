@@ -3,6 +3,7 @@
 from datetime import date, timedelta
 
 import pytest
+
 from outdial.domain.call_template import Hours, Limits
 from outdial.domain.calling_hours import WEEKDAYS
 from outdial.domain.holidays import CALENDARS, easter_sunday, is_holiday

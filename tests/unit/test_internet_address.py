@@ -1,6 +1,7 @@
 """Which addresses a template's URL may lead to."""
 
 import pytest
+
 from outdial.domain.internet_address import AllowList, is_public, read_allow_list
 
 pytestmark = pytest.mark.unit

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from outdial.domain.call_template import Limits
 from outdial.domain.dial_gates import Allowed, Reason, Refused, Verdict
 from outdial.domain.limits import (

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 import structlog
+
 from outdial.observability.logs import redact, set_up_logs
 
 pytestmark = pytest.mark.unit

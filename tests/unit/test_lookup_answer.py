@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+
 from outdial.domain.call_template import HttpRequest, Lookup
 from outdial.domain.lookup_answer import MAX_LENGTH, Failed, Found, SaysNo, read_answer
 

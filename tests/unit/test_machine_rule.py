@@ -1,6 +1,7 @@
 """What a verdict of machine detection leads to."""
 
 import pytest
+
 from outdial.domain.attempt_state import Plan
 from outdial.domain.machine_rule import TOOLS_OF_A_PERSON, MachineAction, on_verdict
 

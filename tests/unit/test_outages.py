@@ -2,6 +2,7 @@
 
 import pytest
 import structlog
+
 from outdial.observability.outages import REPEAT_SECONDS, Outages
 
 pytestmark = pytest.mark.unit

@@ -1,6 +1,7 @@
 """Telephone numbers and the zones in which they may ring."""
 
 import pytest
+
 from outdial.domain.errors import InvalidInput
 from outdial.domain.phone_number import country_of, is_zone, parse_phone, redact, zones_of
 

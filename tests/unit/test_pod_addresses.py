@@ -1,6 +1,7 @@
 """Where a pod is reached: as it was told, or behind the gateway's own address."""
 
 import pytest
+
 from outdial.settings import SettingsError, load_settings
 
 pytestmark = pytest.mark.unit

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from outdial_sandbox.providers.provider_faults import (
     KINDS,
     FaultDesk,

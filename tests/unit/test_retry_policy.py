@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from outdial.domain.attempt_state import StopReason
 from outdial.domain.call_outcome import Facts, Outcome
 from outdial.domain.call_template import Cooldowns, Retry

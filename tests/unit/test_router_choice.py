@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+
 from outdial.domain.call_template import Pods
 from outdial.routing.pod_registry import PodView
 from outdial.routing.router import choose

@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
+
 from outdial_sandbox.carrier import mulaw
 from outdial_sandbox.carrier.call_request import DetectionRequest
 from outdial_sandbox.carrier.machine_detection import MachineDetector

@@ -5,6 +5,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
+
 from outdial_sandbox.carrier.call import Call, End
 from outdial_sandbox.carrier.call_request import CallRequest
 from outdial_sandbox.carrier.config import NetworkSettings

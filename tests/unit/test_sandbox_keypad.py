@@ -6,6 +6,7 @@ from importlib.resources import files
 
 import numpy as np
 import pytest
+
 from outdial_sandbox.carrier.tones import keys
 from outdial_sandbox.people.keypad import KeypadEar
 from outdial_sandbox.people.phrases import all_phrases, spoken_text

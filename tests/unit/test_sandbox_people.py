@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from outdial_sandbox.people.behaviour import Behaviour, Frame, HangUp, Utterance
 from outdial_sandbox.people.people import TABLE, who_answers
 from outdial_sandbox.people.voice import VoiceError, resample, synthesise

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from outdial_sandbox.people.phrases import all_phrases, spoken_text
 from outdial_sandbox.people.voice import Samples, synthesise
 from outdial_sandbox.providers.endpointing import Ended, Endpointer, Piece, Started

@@ -6,6 +6,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+
 from outdial_sandbox.people.phrases import all_phrases
 from outdial_sandbox.providers.chat_history import read_history
 from outdial_sandbox.providers.scripted_model import Reply, reply_to

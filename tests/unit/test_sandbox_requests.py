@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 
 import pytest
+from twilio.request_validator import RequestValidator
+from twilio.twiml.voice_response import VoiceResponse
+
 from outdial_sandbox.carrier.api_errors import ApiError
 from outdial_sandbox.carrier.call_request import Form, Hook, e164, is_web_address, parse_call
 from outdial_sandbox.carrier.config import NetworkSettings
@@ -20,8 +23,6 @@ from outdial_sandbox.carrier.twiml_document import (
     parse_twiml,
 )
 from outdial_sandbox.carrier.webhooks import RetryPolicy, retry_policy, signature
-from twilio.request_validator import RequestValidator
-from twilio.twiml.voice_response import VoiceResponse
 
 pytestmark = pytest.mark.unit
 

@@ -4,9 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
-from outdial.settings import Settings, variable_name
 from pydantic import SecretStr
 from pydantic_core import PydanticUndefined
+
+from outdial.settings import Settings, variable_name
 
 pytestmark = pytest.mark.unit
 

@@ -5,12 +5,13 @@ from zoneinfo import ZoneInfo
 
 import phonenumbers
 import pytest
+from phonenumbers import timezone as phone_zones
+from phonenumbers.tzdata import TIMEZONE_DATA
+
 from outdial.domain.call_template import Hours
 from outdial.domain.calling_hours import Window, allowed, window_at
 from outdial.domain.dial_gates import Allowed, Reason, Refused
 from outdial.domain.phone_number import zones_of
-from phonenumbers import timezone as phone_zones
-from phonenumbers.tzdata import TIMEZONE_DATA
 
 pytestmark = pytest.mark.unit
 

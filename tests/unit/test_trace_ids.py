@@ -3,6 +3,7 @@
 from uuid import UUID
 
 import pytest
+
 from outdial.observability.trace_ids import (
     SpanContext,
     attempt_span,

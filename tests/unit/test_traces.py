@@ -9,6 +9,7 @@ from typing import cast
 from uuid import UUID
 
 import pytest
+
 from outdial.domain.call_template import HttpRequest
 from outdial.observability import traces
 from outdial.observability.logs import add_trace

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from outdial.storage.tables import TranscriptTurn
 from outdial.storage.transcripts import in_order
 

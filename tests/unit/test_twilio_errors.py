@@ -1,6 +1,7 @@
 """What Twilio's codes ask for."""
 
 import pytest
+
 from outdial.domain.call_outcome import INVALID_NUMBER_CODES
 from outdial.domain.spent import UNSPENT_CODES
 from outdial.telephony.twilio_errors import CLASSES, ErrorClass, class_of, code_of

@@ -1,8 +1,9 @@
 """Signatures, held against those that the Twilio SDK's own validator computes."""
 
 import pytest
-from outdial.telephony.twilio_signature import is_signed, is_socket_signed
 from twilio.request_validator import RequestValidator
+
+from outdial.telephony.twilio_signature import is_signed, is_socket_signed
 
 pytestmark = pytest.mark.unit
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+
 from outdial.domain.call_template import Agent, CallTemplate, Pods, ServiceChoice, Voice
 from outdial.domain.errors import InvalidInput
 from outdial.domain.voice_services import (

@@ -8,6 +8,9 @@ from typing import cast
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy.exc import OperationalError
+from structlog.testing import capture_logs
+
 from outdial.background_task import running
 from outdial.observability.metrics import EVENTS_DROPPED
 from outdial.operations.record_together import Fact
@@ -16,8 +19,6 @@ from outdial.telephony.callback_events import answered_event
 from outdial_api import writing as facts
 from outdial_api.after_answer import after_answer
 from outdial_api.writing import Writing
-from sqlalchemy.exc import OperationalError
-from structlog.testing import capture_logs
 
 pytestmark = pytest.mark.unit
 

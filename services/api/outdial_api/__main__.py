@@ -3,10 +3,10 @@
 import sys
 
 import uvicorn
+
 from outdial.observability.logs import set_up_logs
 from outdial.observability.trace_setup import TracesError, open_traces
 from outdial.settings import SettingsError, load_settings
-
 from outdial_api.app import create_app
 
 _SWITCH_SECONDS = 0.0005

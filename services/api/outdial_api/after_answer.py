@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import ParamSpec
 
 import structlog
+
 from outdial.operations.ask_in_time import STORE_ERRORS
 
 _log = structlog.get_logger(__name__)

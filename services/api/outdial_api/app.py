@@ -8,14 +8,14 @@ from importlib.metadata import version
 
 import structlog
 from fastapi import FastAPI
+from sqlalchemy.exc import SQLAlchemyError
+
 from outdial.background_task import running
 from outdial.observability.trace_setup import close_traces
 from outdial.operations.create_template import prepare_deployment
 from outdial.operations.gateway import open_gateway
 from outdial.operations.runtime import Runtime, open_runtime
 from outdial.settings import Settings
-from sqlalchemy.exc import SQLAlchemyError
-
 from outdial_api import problems
 from outdial_api.body_limit import IMPORT_LIMIT, BodyLimit
 from outdial_api.request_metrics import RequestMetrics

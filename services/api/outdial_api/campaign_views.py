@@ -3,10 +3,10 @@
 import uuid
 from datetime import datetime
 
-from outdial.domain.lead_state import LeadState
-from outdial.storage.tables import Campaign, Template
 from pydantic import BaseModel, Field
 
+from outdial.domain.lead_state import LeadState
+from outdial.storage.tables import Campaign, Template
 from outdial_api.views import Json, View
 
 

@@ -7,9 +7,9 @@ which costs a request more than all of its own work.
 from typing import Annotated
 
 from fastapi import Depends, Request
+
 from outdial.operations.gateway import Gateway
 from outdial.operations.runtime import Runtime
-
 from outdial_api.writing import Writing
 
 

@@ -13,13 +13,13 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Header, Request
 from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+
 from outdial.domain.errors import OutdialError
 from outdial.operations.request_ids import RequestIds
 from outdial.operations.runtime import Runtime
 from outdial.storage import idempotency_keys
 from outdial.storage.tables import ApiKey
-from starlette.exceptions import HTTPException
-
 from outdial_api.dependencies import OpenRuntime
 from outdial_api.security import Operator
 

@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Generic, TypeVar
 
 from fastapi import Query
-from outdial.domain.errors import FieldProblem, InvalidInput
 from pydantic import BaseModel, Field
+
+from outdial.domain.errors import FieldProblem, InvalidInput
 
 Item = TypeVar("Item")
 Row = TypeVar("Row")

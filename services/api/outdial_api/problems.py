@@ -11,6 +11,12 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, Field
+from redis.exceptions import RedisError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException
+
 from outdial.domain.errors import (
     Conflict,
     Denied,
@@ -20,11 +26,6 @@ from outdial.domain.errors import (
     OutdialError,
     Unavailable,
 )
-from pydantic import BaseModel, Field
-from redis.exceptions import RedisError
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
-from starlette.exceptions import HTTPException
 
 _log = structlog.get_logger(__name__)
 

@@ -5,10 +5,11 @@ Routes and operations say whose call it is when they have read it (`traces.about
 the trace's id is the lead's, and cannot be the caller's as well.
 """
 
-from outdial.observability import traces
-from outdial.observability.trace_ids import read_traceparent
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from outdial.observability import traces
+from outdial.observability.trace_ids import read_traceparent
 
 SERVER_ERROR = 500
 

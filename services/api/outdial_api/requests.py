@@ -3,11 +3,12 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
 from outdial.domain.errors import InvalidInput
 from outdial.domain.phone_number import parse_phone
 from outdial.operations.check_lead import RawContact, RawLead
 from outdial.operations.check_text import unstorable, unstorable_in
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 
 def _storable(text: str) -> str:

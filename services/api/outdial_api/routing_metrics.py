@@ -3,14 +3,15 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from prometheus_client import REGISTRY
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
 from outdial.observability import traces
 from outdial.observability.metrics import ANSWERS, ANSWERS_DEGRADED
 from outdial.operations.route_answered_call import Answered
 from outdial.routing.pod_registry import PodView
 from outdial.routing.router import Router
-from prometheus_client import REGISTRY
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.registry import Collector
 
 
 def count_answer(route: str, answered: Answered, holds: int) -> None:

@@ -9,11 +9,11 @@ from typing import Annotated
 
 from fastapi import Depends
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.exceptions import HTTPException
+
 from outdial.operations.api_keys import Role, find_api_key, hash_of
 from outdial.storage import api_keys
 from outdial.storage.tables import ApiKey
-from starlette.exceptions import HTTPException
-
 from outdial_api.dependencies import OpenRuntime
 
 _RANK: dict[str, int] = {"viewer": 0, "operator": 1, "admin": 2}

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 
 import structlog
 from fastapi import Depends, HTTPException, Request
+
 from outdial.settings import Settings
 from outdial.telephony.twilio_signature import FormPairs, is_signed
 

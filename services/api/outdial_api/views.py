@@ -4,6 +4,8 @@ import uuid
 from datetime import datetime
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from outdial.operations.why_not_called import NOWHERE, Closed, why_not_called
 from outdial.storage.tables import (
     ApiKey,
@@ -18,7 +20,6 @@ from outdial.storage.tables import (
     ToolCall,
     TranscriptTurn,
 )
-from pydantic import BaseModel, ConfigDict, Field
 
 Json = dict[str, Any]
 

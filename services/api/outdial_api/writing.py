@@ -13,13 +13,13 @@ from typing import ParamSpec
 from uuid import UUID
 
 import structlog
+
 from outdial.background_task import running
 from outdial.domain.call_events import Event
 from outdial.observability.metrics import EVENTS_DROPPED
 from outdial.operations.ask_in_time import STORE_ERRORS
 from outdial.operations.record_together import Fact, record_together
 from outdial.operations.runtime import Runtime
-
 from outdial_api.after_answer import after_answer
 
 _log = structlog.get_logger(__name__)

@@ -12,11 +12,11 @@ import structlog
 import uvicorn
 import uvloop
 from loguru import logger as pipecat_log
+
 from outdial.observability.logs import set_up_logs
 from outdial.observability.trace_setup import TracesError, close_traces, open_traces
 from outdial.operations.runtime import open_runtime
 from outdial.settings import Settings, SettingsError, load_settings
-
 from outdial_media.app import make_app
 from outdial_media.pod import Pod, open_pod
 

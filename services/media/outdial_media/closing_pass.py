@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
-from outdial.operations.hear_last_words import HUNG_UP, NOT_WITHOUT_A_VOICE
 from pipecat.adapters.llm.schemas.function_schema import FunctionSchema
 
+from outdial.operations.hear_last_words import HUNG_UP, NOT_WITHOUT_A_VOICE
 from outdial_media.model_route import ModelRoute, NoModelAnswers
 from outdial_media.tools import Tools
 

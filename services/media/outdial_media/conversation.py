@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import structlog
+from pipecat.frames.frames import ErrorFrame
+
 from outdial.domain.attempt_state import Plan
 from outdial.domain.call_outcome import EndedBy
 from outdial.observability import traces
@@ -22,8 +24,6 @@ from outdial.operations.leave_voicemail import leave_voicemail
 from outdial.operations.runtime import Runtime
 from outdial.operations.tool_arguments import zone_of
 from outdial.operations.transfer_call import transfer_call
-from pipecat.frames.frames import ErrorFrame
-
 from outdial_media import metrics
 from outdial_media.background_writer import BackgroundWriter
 from outdial_media.covered_waits import CoveredWaits

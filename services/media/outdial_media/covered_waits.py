@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Callable
 
 from outdial.operations.conversation_record import ConversationBrief
-
 from outdial_media import metrics
 from outdial_media.dead_air import DeadAir
 from outdial_media.phrases import phrases_for

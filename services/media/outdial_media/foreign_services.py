@@ -10,10 +10,10 @@ from dataclasses import asdict
 from typing import Any
 
 import aiohttp
-from outdial.domain.call_template import CallTemplate, ServiceChoice
-from outdial.domain.voice_services import KINDS, Kind, chosen
 from pipecat.services.llm_service import LLMService
 
+from outdial.domain.call_template import CallTemplate, ServiceChoice
+from outdial.domain.voice_services import KINDS, Kind, chosen
 from outdial_media.foreign_hearing import HearsOn, hearing_class
 from outdial_media.foreign_model import ForeignModel
 from outdial_media.foreign_voice import ForeignVoice, once_class, speak_once, speaking_class

@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 
+from redis.exceptions import RedisError
+
 from outdial.operations.runtime import Runtime
 from outdial.routing.pod_registry import BeatAnswer, Heartbeat, beat
-from redis.exceptions import RedisError
 
 
 async def keep_beating(

@@ -9,7 +9,6 @@ from outdial.operations.call_http_tool import call_http_tool
 from outdial.operations.conversation_record import ConversationBrief
 from outdial.operations.guarded_http import GuardedHttp
 from outdial.operations.tool_arguments import arguments_problem
-
 from outdial_media.phrases import phrases_for
 from outdial_media.tool_result import Call, ToolResult
 

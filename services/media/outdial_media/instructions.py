@@ -3,8 +3,9 @@
 import json
 from typing import Any, cast
 
-from outdial.operations.conversation_record import ConversationBrief
 from pipecat.processors.aggregators.llm_context import LLMContextMessage
+
+from outdial.operations.conversation_record import ConversationBrief
 
 
 def system_instruction(brief: ConversationBrief, local_time: str) -> str:

@@ -8,11 +8,11 @@ import time
 from dataclasses import dataclass
 
 import structlog
+
 from outdial.observability import traces
 from outdial.operations.conversation_record import ConversationBrief, commit_hangup
 from outdial.operations.runtime import Runtime
 from outdial.telephony.twiml import say_goodbye
-
 from outdial_media.closing_pass import closing_pass
 from outdial_media.pipeline import CallPipeline
 from outdial_media.pipeline_run import PipelineRun

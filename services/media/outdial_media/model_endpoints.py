@@ -8,9 +8,9 @@ import os
 from collections.abc import Mapping
 
 from openai import AsyncOpenAI, Timeout
+
 from outdial.operations.model_addresses import model_addresses
 from outdial.settings import Settings
-
 from outdial_media.model_route import Endpoint
 
 ANSWER_SECONDS = 8.0

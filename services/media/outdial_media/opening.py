@@ -1,8 +1,8 @@
 """How a conversation begins: with the greeting (made while the phone rang), or as told."""
 
 import structlog
-from outdial.operations.conversation_record import ConversationBrief
 
+from outdial.operations.conversation_record import ConversationBrief
 from outdial_media.instructions import earlier_messages
 from outdial_media.phrases import phrases_for
 from outdial_media.pipeline import CallPipeline

@@ -20,8 +20,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from outdial.domain.call_template import ServiceChoice
-from outdial.domain.voice_services import SECRET, SHORT_NAMES, Kind
 from pipecat.services.ai_service import AIService
 from pipecat.services.llm_service import LLMService
 from pipecat.services.stt_service import STTService
@@ -29,6 +27,8 @@ from pipecat.services.tts_service import TTSService
 from pipecat.transcriptions.language import Language
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from outdial.domain.call_template import ServiceChoice
+from outdial.domain.voice_services import SECRET, SHORT_NAMES, Kind
 from outdial_media.twilio_frames import SAMPLE_RATE
 
 _BASES: dict[Kind, type[AIService]] = {"stt": STTService, "llm": LLMService, "tts": TTSService}

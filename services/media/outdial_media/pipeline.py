@@ -6,7 +6,6 @@ Built around a line that need not have a socket yet.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from outdial.domain.call_template import CallTemplate
 from pipecat.frames.frames import FunctionCallResultProperties
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
@@ -19,6 +18,7 @@ from pipecat.services.llm_service import FunctionCallParams
 from pipecat.turns.empty_user_turn import EmptyUserTurnConfig
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
+from outdial.domain.call_template import CallTemplate
 from outdial_media.backchannel import backchannels
 from outdial_media.foreign_hearing import HearsOn
 from outdial_media.foreign_voice import ForeignVoice

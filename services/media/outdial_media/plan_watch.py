@@ -9,10 +9,11 @@ from uuid import UUID
 
 import psycopg
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
 from outdial.operations.conversation_record import Standing, standing_of
 from outdial.operations.runtime import Runtime
 from outdial.storage.plan_changes import listen
-from sqlalchemy.exc import SQLAlchemyError
 
 _log = structlog.get_logger(__name__)
 

@@ -9,6 +9,9 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from uuid import UUID
 
 import structlog
+from starlette.responses import Response
+from starlette.websockets import WebSocket
+
 from outdial.domain.attempt_state import Plan
 from outdial.domain.internet_address import read_allow_list
 from outdial.operations.ask_in_time import STORE_ERRORS
@@ -18,9 +21,6 @@ from outdial.operations.move_call import move_call
 from outdial.operations.runtime import Runtime
 from outdial.routing.pod_registry import BeatAnswer, Heartbeat
 from outdial.routing.stream_token import LIFETIME_SECONDS, StreamClaims
-from starlette.responses import Response
-from starlette.websockets import WebSocket
-
 from outdial_media import metrics
 from outdial_media.admission import Admission, Refused
 from outdial_media.conversation import Conversation, Kit

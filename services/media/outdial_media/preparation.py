@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import structlog
+
 from outdial.operations.conversation_record import (
     ConversationBrief,
     Standing,
     open_conversation,
 )
 from outdial.operations.look_up import look_up
-
 from outdial_media import metrics
 from outdial_media.conversation import Conversation, Kit
 from outdial_media.provider_sockets import sockets_of

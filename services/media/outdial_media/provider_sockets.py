@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from outdial.domain.call_template import Voice
-
 from outdial_media import metrics
 
 OF_A_CALL = 2

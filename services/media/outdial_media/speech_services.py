@@ -13,13 +13,13 @@ from urllib.parse import urlsplit, urlunsplit
 import httpx
 import structlog
 from deepgram import AsyncDeepgramClient, DeepgramClientEnvironment
-from outdial.domain.call_template import CallTemplate, ServiceChoice
-from outdial.settings import Settings
 from pipecat.services.deepgram.stt import DeepgramSTTService
 from pipecat.services.deepgram.tts import DeepgramTTSService
 from pipecat.services.groq.llm import GroqLLMService
 from pipecat.services.stt_latency import DEEPGRAM_TTFS_P99
 
+from outdial.domain.call_template import CallTemplate, ServiceChoice
+from outdial.settings import Settings
 from outdial_media.foreign_hearing import HearsOn
 from outdial_media.foreign_services import ForeignServices
 from outdial_media.foreign_voice import ForeignVoice

@@ -1,8 +1,9 @@
 """The tools of a call, as Pipecat offers them to the model."""
 
+from pipecat.adapters.llm.schemas.function_schema import FunctionSchema
+
 from outdial.domain.call_template import CallTemplate
 from outdial.operations.tool_arguments import tool_definitions
-from pipecat.adapters.llm.schemas.function_schema import FunctionSchema
 
 
 def tool_schemas(template: CallTemplate) -> list[FunctionSchema]:

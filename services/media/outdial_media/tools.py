@@ -7,6 +7,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import structlog
+from pipecat.adapters.llm.schemas.function_schema import FunctionSchema
+from sqlalchemy.exc import SQLAlchemyError
+
 from outdial.observability import traces
 from outdial.operations.conversation_record import (
     ConversationBrief,
@@ -18,9 +21,6 @@ from outdial.operations.guarded_http import GuardedHttp
 from outdial.operations.runtime import Runtime
 from outdial.operations.suppress_number import suppress
 from outdial.operations.tool_arguments import DIGITS, arguments_problem, callback_time
-from pipecat.adapters.llm.schemas.function_schema import FunctionSchema
-from sqlalchemy.exc import SQLAlchemyError
-
 from outdial_media.http_tools import HttpTools
 from outdial_media.phrases import phrases_for
 from outdial_media.tool_result import Call, ToolResult

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from pipecat.frames.frames import TranscriptionFrame
+
 from outdial.observability import traces
 from outdial.operations.conversation_record import (
     ConversationBrief,
@@ -13,8 +15,6 @@ from outdial.operations.conversation_record import (
     save_turn,
 )
 from outdial.operations.runtime import Runtime
-from pipecat.frames.frames import TranscriptionFrame
-
 from outdial_media.background_writer import BackgroundWriter
 from outdial_media.playback import Speech
 

@@ -8,6 +8,7 @@ import asyncio
 from uuid import UUID
 
 import structlog
+
 from outdial.domain.call_template import CallTemplate
 from outdial.domain.voice_services import KINDS, READY, voice_label
 from outdial.operations.ask_in_time import STORE_ERRORS
@@ -15,7 +16,6 @@ from outdial.operations.parse_template import template_of
 from outdial.operations.runtime import Runtime
 from outdial.operations.store_outages import POSTGRES, store_failed
 from outdial.storage import templates
-
 from outdial_media import metrics
 from outdial_media.foreign_services import ForeignServices
 

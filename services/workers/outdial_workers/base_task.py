@@ -5,10 +5,10 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import structlog
 from celery import Task, current_app
+
 from outdial.operations.ask_in_time import STORE_ERRORS
 from outdial.operations.runtime import Runtime
 from outdial.operations.store_outages import look_for_stores, store_failed
-
 from outdial_workers.child_process import current_child
 
 P = ParamSpec("P")

@@ -6,6 +6,7 @@ Both only name tasks. To load them, and all that they do, doubles what the two n
 import sys
 
 from celery import signals
+
 from outdial.observability.logs import set_up_logs
 from outdial.queueing.celery_app import make_celery
 from outdial.settings import Settings, SettingsError, load_settings

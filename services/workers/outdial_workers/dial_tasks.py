@@ -6,7 +6,6 @@ from uuid import UUID
 from outdial.operations.claim_due_leads import dispatch as claim_due_leads
 from outdial.operations.place_attempt import place_attempts as place
 from outdial.queueing.task_names import DISPATCH, PLACE_ATTEMPTS
-
 from outdial_workers.base_task import OutdialTask, door
 
 

@@ -4,7 +4,6 @@ from uuid import UUID
 
 from outdial.operations.settle_attempt import settle_if_told
 from outdial.queueing.task_names import SETTLE_ATTEMPT
-
 from outdial_workers.base_task import OutdialTask, door
 
 

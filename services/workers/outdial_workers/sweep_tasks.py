@@ -2,7 +2,6 @@
 
 from outdial.operations.run_sweeps import run_sweeps
 from outdial.queueing.task_names import SWEEP
-
 from outdial_workers.base_task import OutdialTask, door
 
 

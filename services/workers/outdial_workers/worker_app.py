@@ -3,8 +3,8 @@
 import sys
 
 from celery import signals
-from outdial.observability.trace_setup import TracesError, check_traces, close_traces, open_traces
 
+from outdial.observability.trace_setup import TracesError, check_traces, close_traces, open_traces
 from outdial_workers import child_process, metrics_door
 from outdial_workers.clock_app import app, settings
 

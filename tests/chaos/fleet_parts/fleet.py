@@ -12,12 +12,12 @@ from urllib.parse import urlsplit
 
 import httpx
 import yaml
-from outdial_cli.api_client import ApiClient, Json
-from outdial_cli.stack.child_process import Child
-from outdial_cli.stack.stack import Stack
 
 from fleet_parts.judge import pod_of
 from fleet_parts.wire import Wire
+from outdial_cli.api_client import ApiClient, Json
+from outdial_cli.stack.child_process import Child
+from outdial_cli.stack.stack import Stack
 
 ROOT = Path(__file__).parents[3]
 TALKERS = ("20", "22", "21", "00")  # people who talk for some time

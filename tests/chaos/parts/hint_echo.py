@@ -4,6 +4,7 @@ import random
 from contextlib import suppress
 
 import psycopg
+
 from outdial.queueing.celery_app import make_celery
 from outdial.queueing.task_names import PLACE_ATTEMPTS
 from outdial.settings import Settings

@@ -11,9 +11,9 @@ from typing import Any
 
 import httpx
 import psycopg
-from outdial_cli.api_client import ApiClient
 from psycopg.rows import dict_row
 
+from outdial_cli.api_client import ApiClient
 from parts import workload
 from parts.hint_echo import HintEcho
 from parts.house import House, Plan

@@ -7,12 +7,13 @@ to dialing. Without both, a hint that comes again dials again, and the judge mus
 import uuid
 from typing import Any
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from outdial.domain.attempt_state import AttemptState
 from outdial.operations import place_attempt
 from outdial.operations.settle_attempt import Locked
 from outdial.storage import attempts
 from outdial_workers.worker_app import app
-from sqlalchemy.ext.asyncio import AsyncSession
 
 __all__ = ["app"]
 

@@ -6,9 +6,9 @@ from typing import Any
 import httpx
 import psycopg
 import redis
+
 from outdial_cli.api_client import ApiClient, Json
 from outdial_cli.stack.services import Place
-
 from parts.house import House, Plan
 
 TEMPLATE = {

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import httpx
+
 from outdial.domain.attempt_state import AttemptState
 from outdial.operations.runtime import Runtime
 from outdial.storage import attempts, leads

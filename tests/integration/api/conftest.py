@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 from fastapi import FastAPI
+
 from gateway_client import client_of
 from outdial.operations.runtime import Runtime
 from outdial.settings import Settings

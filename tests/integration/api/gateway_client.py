@@ -2,6 +2,7 @@
 
 import httpx
 from fastapi import FastAPI
+
 from outdial.operations.api_keys import Role, create_api_key
 from outdial.operations.runtime import Runtime
 

@@ -6,13 +6,14 @@ from threading import Thread
 
 import httpx
 import pytest
-from api_calls_world import PHONE, ask, attempt_for
 from fastapi import FastAPI
+from sqlalchemy import text
+
+from api_calls_world import PHONE, ask, attempt_for
 from outdial.domain.attempt_state import AttemptState
 from outdial.operations.runtime import Runtime
 from outdial.settings import Settings
 from outdial.storage import recordings, transcripts
-from sqlalchemy import text
 
 pytestmark = pytest.mark.integration
 

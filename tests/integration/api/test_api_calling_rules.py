@@ -7,11 +7,12 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import text
+
 from gateway_client import client_of
 from outdial.operations.runtime import Runtime
 from outdial.storage import leads, numbers
 from outdial.storage.ids import new_id
-from sqlalchemy import text
 
 pytestmark = pytest.mark.integration
 

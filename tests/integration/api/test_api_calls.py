@@ -5,10 +5,11 @@ from typing import Any
 
 import httpx
 import pytest
-from api_calls_world import PHONE, ask
 from fastapi import FastAPI
-from outdial.operations.runtime import Runtime
 from sqlalchemy import text
+
+from api_calls_world import PHONE, ask
+from outdial.operations.runtime import Runtime
 
 pytestmark = pytest.mark.integration
 

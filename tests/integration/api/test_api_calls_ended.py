@@ -6,14 +6,15 @@ from datetime import UTC, datetime
 
 import httpx
 import pytest
-from api_calls_world import PHONE, ask, attempt_for, read
 from fastapi import FastAPI
+from sqlalchemy import text
+
+from api_calls_world import PHONE, ask, attempt_for, read
 from outdial.domain.attempt_state import AttemptState
 from outdial.operations.runtime import Runtime
 from outdial.operations.suppress_number import suppress
 from outdial.storage import attempts, call_events, leads
 from outdial.telephony.dial_result import NotUpdated, Updated, UpdateResult
-from sqlalchemy import text
 
 pytestmark = pytest.mark.integration
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
+
 from outdial.operations.finish_canceled_leads import finish_canceled_leads
 from outdial.operations.runtime import Runtime
-from sqlalchemy import text
 
 pytestmark = pytest.mark.integration
 

@@ -7,11 +7,12 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
+
 from outdial.operations import import_leads as importing
 from outdial.operations.runtime import Runtime
 from outdial_api import idempotency
 from outdial_api.routes import imports
-from sqlalchemy import text
 
 pytestmark = pytest.mark.integration
 

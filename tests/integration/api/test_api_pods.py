@@ -3,6 +3,7 @@
 import httpx
 import pytest
 from fastapi import FastAPI
+
 from gateway_client import client_of
 from outdial.operations.runtime import Runtime
 from outdial.routing.pod_registry import Heartbeat, beat

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from outdial.operations.api_keys import create_api_key
 from outdial.settings import Settings, variable_name
 from outdial.storage.engine import open_sessions

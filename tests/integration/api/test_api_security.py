@@ -3,9 +3,10 @@
 import httpx
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import text
+
 from gateway_client import client_of
 from outdial.operations.runtime import Runtime
-from sqlalchemy import text
 
 pytestmark = pytest.mark.integration
 

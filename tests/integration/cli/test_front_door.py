@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-from outdial_cli.stack.front_door import FrontDoor
-from outdial_cli.stack.ports import free_ports
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
+
+from outdial_cli.stack.front_door import FrontDoor
+from outdial_cli.stack.ports import free_ports
 
 pytestmark = pytest.mark.integration
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+
 from outdial_cli.stack.child_process import Child, ChildFailedError, ChildSpec
 from outdial_cli.stack.guard import AlreadyRunningError, Guard
 from polling import wait_until

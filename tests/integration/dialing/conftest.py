@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import cast
 
 import pytest
+
 from dialing_world import TEMPLATE, FakeCarrier, World
 from outdial.operations.parse_template import body_of, parse_template
 from outdial.operations.rebuild_reservations import rebuild_reservations

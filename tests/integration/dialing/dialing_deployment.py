@@ -9,6 +9,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
+from redis.exceptions import RedisError
+from sqlalchemy import event, select, text
+from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
+from sqlalchemy.orm import Session
+from sqlalchemy.util import await_only
+
 from dialing_world import CALLER, TEMPLATE, World, amd, closed, closed_now, pod, status, tool
 from outdial.domain.call_events import Event
 from outdial.domain.errors import Conflict
@@ -28,11 +34,6 @@ from outdial.storage.ids import new_id
 from outdial.storage.tables import Attempt, Campaign
 from outdial.telephony.twilio_client import PlaceCall, TwilioCarrier
 from promises import AGED, BROKEN, LIVE_IN_ALL, LIVE_IN_CAMPAIGN, PER_DAY
-from redis.exceptions import RedisError
-from sqlalchemy import event, select, text
-from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
-from sqlalchemy.orm import Session
-from sqlalchemy.util import await_only
 from telephone_model import ANSWERS, ENDINGS, Call, Commits, TelephoneNetwork
 
 PHONES = tuple(f"+121255501{n}" for n in range(71, 76))

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sqlalchemy import func, select, text
+
 from outdial.domain.call_events import Event, Source
 from outdial.operations.claim_due_leads import DispatchReport, dispatch
 from outdial.operations.parse_template import body_of, parse_template
@@ -32,7 +34,6 @@ from outdial.telephony.dial_result import (
     UpdateResult,
 )
 from outdial.telephony.twilio_client import PlaceCall
-from sqlalchemy import func, select, text
 
 CALLER = "+15005550006"
 _sids = itertools.count(1)

@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from sqlalchemy.orm import Session
+
 from dialing_world import new_sid
 from outdial.telephony.dial_result import (
     Accepted,
@@ -27,7 +29,6 @@ from outdial.telephony.dial_result import (
     UpdateResult,
 )
 from outdial.telephony.twilio_client import PlaceCall
-from sqlalchemy.orm import Session
 
 RINGS_FOR = 30
 LONGEST_CALL = 600

@@ -3,10 +3,11 @@
 from typing import Any
 
 import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
+
 from outdial.queueing.celery_app import make_celery
 from outdial.queueing.task_names import DISPATCH, SWEEP_QUEUE
 from outdial.settings import Settings
-from redis.exceptions import ConnectionError as RedisConnectionError
 
 pytestmark = pytest.mark.integration
 

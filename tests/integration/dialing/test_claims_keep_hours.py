@@ -9,11 +9,12 @@ from zoneinfo import ZoneInfo
 
 import phonenumbers
 import pytest
-from dialing_world import World
-from outdial.operations import claim_due_leads, place_attempt
 from phonenumbers import timezone as phone_zones
 from phonenumbers.tzdata import TIMEZONE_DATA
 from sqlalchemy.ext.asyncio import AsyncSession
+
+from dialing_world import World
+from outdial.operations import claim_due_leads, place_attempt
 
 pytestmark = pytest.mark.integration
 

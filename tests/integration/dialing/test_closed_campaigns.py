@@ -5,6 +5,9 @@ import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from dialing_world import World, closed_now, some_phone
 from outdial.domain.placeholders import variables_of
 from outdial.observability.metrics import CLOSED
@@ -18,8 +21,6 @@ from outdial.operations.why_not_called import why_not_called
 from outdial.storage import campaign_zones, campaigns, leads
 from outdial.storage.tables import Campaign, Lead
 from polling import until
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
 
 pytestmark = pytest.mark.integration
 

@@ -4,10 +4,11 @@ import asyncio
 from itertools import pairwise
 
 import pytest
-from outdial.operations.runtime import Runtime
-from outdial.queueing.dial_tokens import MOST_SLOWDOWN, slow_down, take_departure
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
+
+from outdial.operations.runtime import Runtime
+from outdial.queueing.dial_tokens import MOST_SLOWDOWN, slow_down, take_departure
 
 pytestmark = pytest.mark.integration
 

@@ -1,6 +1,7 @@
 """What the carrier answers to a POST, and calls that are not the attempt's own."""
 
 import pytest
+
 from dialing_world import World, new_sid, some_phone, status
 from outdial.operations.place_attempt import place_attempts
 from outdial.operations.record_callback import record_event

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+
 from dialing_world import World, new_sid, pod, some_phone, status
 from outdial.operations.run_sweeps import run_sweeps
 from outdial.telephony.dial_result import (

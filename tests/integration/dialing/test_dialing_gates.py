@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from dialing_world import World, closed_now, some_phone, status
 from outdial.operations.suppress_number import suppress
 from outdial.routing.slot_reservation import free_slots

@@ -5,6 +5,7 @@ import random
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from dialing_world import World, closed, conversation, plain, pod, some_phone, status, tool
 from outdial.domain.attempt_state import AttemptState
 from outdial.routing.slot_reservation import holder

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from dialing_world import TEMPLATE, World, closed, pod, some_phone, status, tool
 from outdial.domain.calling_hours import WEEKDAYS
 from outdial.observability.metrics import REFUSED

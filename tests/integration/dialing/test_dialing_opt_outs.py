@@ -1,6 +1,7 @@
 """An opt-out beside a call that is being placed, and calls that are told to end."""
 
 import pytest
+
 from dialing_world import World, in_parallel, pod, status, tool
 from outdial.operations.hang_up_call import hang_up_call
 from outdial.operations.run_sweeps import run_sweeps

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+
 from dialing_world import FakeCarrier, World, in_parallel, pod, status
 from outdial.operations.answer_dial_result import answer_dial_result
 from outdial.operations.claim_due_leads import dispatch

@@ -12,10 +12,11 @@ import os
 from collections.abc import Awaitable, Iterator
 
 import pytest
-from dialing_deployment import Deployment, Op
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+
+from dialing_deployment import Deployment, Op
 from outdial.settings import Settings
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(3600)]

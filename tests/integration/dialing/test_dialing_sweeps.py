@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from dialing_world import World, amd, closed, pod, status, tool
 from outdial.operations.record_callback import record_event
 from outdial.operations.run_sweeps import run_sweeps

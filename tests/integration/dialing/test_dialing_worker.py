@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from dialing_world import World
 from outdial.settings import Settings
 from outdial.storage.tables import Lead

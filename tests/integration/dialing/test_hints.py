@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import pytest
 from celery import Celery
+
 from outdial.operations.runtime import Runtime
 from outdial.queueing import hints as hints_module
 from outdial.queueing.hints import Hints

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
+
 from dialing_world import World, pod, status
 from outdial.operations.conversation_record import SpokenTurn, save_turn
 from outdial.operations.run_sweeps import run_sweeps

@@ -3,12 +3,13 @@
 import asyncio
 
 import pytest
+from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisAway
+
 from dialing_world import World
 from outdial.operations import place_attempt
 from outdial.operations.runtime import Runtime
 from outdial.queueing.dial_tokens import count_departure
-from redis.asyncio import Redis
-from redis.exceptions import ConnectionError as RedisAway
 
 pytestmark = pytest.mark.integration
 

@@ -8,6 +8,7 @@ from typing import Any
 from unittest.mock import AsyncMock, Mock
 
 import pytest
+
 from dialing_world import World
 from outdial.domain.internet_address import read_allow_list
 from outdial.operations.claim_due_leads import dispatch

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+
 from dialing_world import World, pod
 from outdial.operations.reconcile_unknown_attempts import reconcile_unknown_attempts
 from outdial.operations.run_sweeps import run_sweeps

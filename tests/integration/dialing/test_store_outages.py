@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import pytest
 import structlog
+from redis.asyncio import BlockingConnectionPool, Redis
+
 from dialing_world import World
 from outdial.operations.place_attempt import place_attempts
 from outdial.operations.run_sweeps import run_sweeps
 from outdial.operations.settle_attempt import settle_attempt
 from outdial.operations.store_outages import look_for_stores, store_failed
 from outdial.storage.engine import open_sessions
-from redis.asyncio import BlockingConnectionPool, Redis
 
 pytestmark = pytest.mark.integration
 

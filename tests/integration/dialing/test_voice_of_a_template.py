@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from dialing_world import World
 from outdial.operations.check_campaign import check_campaign
 from outdial.routing.pod_registry import Heartbeat, beat

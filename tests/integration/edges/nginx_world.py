@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
 
-from polling import until
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request
+
+from polling import until
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
 COMPOSE, KUBERNETES = DEPLOY / "nginx/compose.env", DEPLOY / "kubernetes/base/edge.env"

@@ -6,9 +6,10 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from nginx_world import COMPOSE, KUBERNETES, UPGRADE, Edge, running_edge
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
+
+from nginx_world import COMPOSE, KUBERNETES, UPGRADE, Edge, running_edge
 
 pytestmark = [pytest.mark.integration, pytest.mark.needs("nginx")]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from outdial.operations.parse_template import body_of, parse_template
 from outdial.operations.runtime import Runtime
 from outdial.routing.stream_token import StreamClaims, sign

@@ -13,6 +13,7 @@ import httpx
 import pytest
 import uvicorn
 from loguru import logger as pipecat_log
+
 from outdial.operations.runtime import Runtime, open_runtime
 from outdial.settings import Settings
 from outdial_media.app import make_app

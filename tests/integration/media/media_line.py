@@ -14,9 +14,10 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import numpy as np
-from outdial_sandbox.people.behaviour import Behaviour, HangUp
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
+
+from outdial_sandbox.people.behaviour import Behaviour, HangUp
 
 FRAME_BYTES = 160  # of mu-law: 20 ms
 SILENCE = bytes([0xFF])

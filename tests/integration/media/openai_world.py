@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import uvicorn
 from fastapi import FastAPI, Header, Request, Response
+
 from outdial_sandbox.people.voice import synthesise
 from outdial_sandbox.providers.recognition import Recogniser
 from polling import until

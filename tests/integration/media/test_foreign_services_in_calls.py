@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+
 from calls import Record, closed_record, make_call, socket_url
 from conftest import RunningPod
 from media_line import open_line

@@ -5,6 +5,10 @@ from collections.abc import Callable
 
 import httpx
 import pytest
+from twilio.request_validator import RequestValidator
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
 from calls import make_call, record_of, socket_url
 from conftest import RunningPod
 from media_line import open_line
@@ -13,9 +17,6 @@ from outdial.routing import slot_reservation
 from outdial.settings import Settings
 from outdial_sandbox.people.people import who_answers
 from polling import until
-from twilio.request_validator import RequestValidator
-from websockets.asyncio.client import connect
-from websockets.exceptions import InvalidStatus
 
 pytestmark = pytest.mark.integration
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
+
 from calls import closed_record, make_call, socket_url
 from conftest import RunningPod
 from media_line import MediaLine, open_line

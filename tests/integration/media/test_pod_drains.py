@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
+
 from calls import make_call, record_of, socket_url
 from conftest import RunningPod
 from media_line import open_line

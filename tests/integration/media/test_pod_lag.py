@@ -3,12 +3,13 @@
 import time
 
 import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
 from calls import Called, make_call, socket_url
 from conftest import RunningPod
 from outdial.routing import slot_reservation
 from polling import until
-from websockets.asyncio.client import connect
-from websockets.exceptions import InvalidStatus
 
 pytestmark = pytest.mark.integration
 

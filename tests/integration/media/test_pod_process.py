@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 
 import httpx
 import pytest
+from pydantic import SecretStr
+
 from calls import closed_record, make_call, socket_url
 from media_line import open_line
 from outdial.operations.runtime import Runtime, open_runtime
@@ -17,7 +19,6 @@ from outdial.routing.pod_registry import list_pods
 from outdial.settings import Settings, variable_name
 from outdial_sandbox.people.people import who_answers
 from polling import until
-from pydantic import SecretStr
 
 pytestmark = pytest.mark.integration
 

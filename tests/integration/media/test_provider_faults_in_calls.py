@@ -13,6 +13,8 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
+
 from calls import Record, closed_record, make_call, socket_url
 from conftest import RunningPod
 from media_line import LOUD, MediaLine, open_line
@@ -21,7 +23,6 @@ from outdial_media import loop_lag
 from outdial_sandbox.people.behaviour import Behaviour, Frame, HangUp, MachineFacts, Utterance
 from outdial_sandbox.people.talker import AfterBot, Move, Talker
 from polling import until
-from pydantic import SecretStr
 from starved import Stretch
 
 pytestmark = pytest.mark.integration

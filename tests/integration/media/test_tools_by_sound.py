@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import uvicorn
 import yaml
+from starlette.applications import Starlette
+
 from calls import Called, Record, closed_record, make_call, socket_url
 from conftest import RunningPod
 from media_line import MediaLine, open_line
@@ -17,7 +19,6 @@ from outdial.settings import Settings
 from outdial.storage.tables import ToolCall
 from outdial_sandbox.carrier.shop import TOKEN, shop_routes
 from outdial_sandbox.people.people import who_answers
-from starlette.applications import Starlette
 
 pytestmark = pytest.mark.integration
 

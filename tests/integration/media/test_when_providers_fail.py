@@ -6,6 +6,7 @@ from asyncio import Future
 from collections.abc import Callable
 
 import pytest
+
 from calls import closed_record, make_call, socket_url
 from conftest import RunningPod
 from media_line import open_line

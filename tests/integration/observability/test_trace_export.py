@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from uuid import UUID
 
 import pytest
+from structlog.testing import capture_logs
+
 from otlp_collector import Collector, collecting
 from outdial.observability import traces
 from outdial.observability.metrics import SPANS_DROPPED
 from outdial.observability.trace_ids import SpanContext, attempt_span, lead_span
 from outdial.observability.trace_setup import close_traces, open_traces
 from polling import wait_until
-from structlog.testing import capture_logs
 
 pytestmark = pytest.mark.integration
 

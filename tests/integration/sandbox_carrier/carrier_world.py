@@ -13,6 +13,15 @@ from urllib.parse import parse_qsl
 
 import numpy as np
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from twilio.base.exceptions import TwilioRestException
+from twilio.request_validator import RequestValidator
+from twilio.rest import Client
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
+
 from outdial_sandbox.people.behaviour import (
     FRAME_SAMPLES,
     FRAME_SECONDS,
@@ -24,14 +33,6 @@ from outdial_sandbox.people.behaviour import (
     Utterance,
 )
 from polling import until
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
-from twilio.base.exceptions import TwilioRestException
-from twilio.request_validator import RequestValidator
-from twilio.rest import Client
-from websockets.asyncio.server import ServerConnection
-from websockets.exceptions import ConnectionClosed
 
 ACCOUNT = "AC" + "a1" * 16
 TOKEN = "token-of-a-test"

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 import uvicorn
-from carrier_world import ACCOUNT, TOKEN, Bot, Carrier, Customer, Somebody
-from outdial_sandbox.carrier.app import build_carrier
-from outdial_sandbox.carrier.config import CarrierConfig, NetworkSettings
 from starlette.applications import Starlette
 from starlette.routing import Route
 from twilio.rest import Client
 from websockets.asyncio.server import serve
+
+from carrier_world import ACCOUNT, TOKEN, Bot, Carrier, Customer, Somebody
+from outdial_sandbox.carrier.app import build_carrier
+from outdial_sandbox.carrier.config import CarrierConfig, NetworkSettings
 
 
 @asynccontextmanager

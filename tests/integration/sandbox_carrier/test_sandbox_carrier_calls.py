@@ -7,10 +7,11 @@ from typing import Any
 
 import httpx
 import pytest
-from carrier_world import ACCOUNT, ANYONE, CALLER, Carrier, Customer, Somebody
-from outdial_sandbox.people.behaviour import Answer
 from twilio.base.exceptions import TwilioRestException
 from twilio.rest import Client
+
+from carrier_world import ACCOUNT, ANYONE, CALLER, Carrier, Customer, Somebody
+from outdial_sandbox.people.behaviour import Answer
 
 pytestmark = pytest.mark.integration
 

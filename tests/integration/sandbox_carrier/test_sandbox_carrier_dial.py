@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from carrier_world import ANYONE, CALLER, Carrier, Customer, Somebody, tone
 from outdial_sandbox.people.behaviour import Answer, Frame
 

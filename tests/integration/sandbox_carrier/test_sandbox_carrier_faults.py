@@ -7,10 +7,11 @@ from typing import Any
 import httpx
 import pytest
 import requests
+from twilio.base.exceptions import TwilioRestException
+
 from carrier_world import ANYONE, Carrier, Customer, Somebody
 from outdial_sandbox.carrier.faults import Faults, callback_fate, chance, post_fault
 from outdial_sandbox.people.behaviour import Answer
-from twilio.base.exceptions import TwilioRestException
 
 pytestmark = pytest.mark.integration
 

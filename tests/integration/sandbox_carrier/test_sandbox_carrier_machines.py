@@ -8,10 +8,11 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from twilio.base.exceptions import TwilioRestException
+
 from carrier_world import ACCOUNT, ANYONE, TOKEN, Bot, Carrier, Customer, Somebody, noise, tone
 from outdial_sandbox.carrier import mulaw
 from outdial_sandbox.people.behaviour import Answer
-from twilio.base.exceptions import TwilioRestException
 
 pytestmark = pytest.mark.integration
 

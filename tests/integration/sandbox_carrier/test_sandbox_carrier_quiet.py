@@ -4,6 +4,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
+
 from carrier_world import ANYONE, Bot, Carrier, Customer, Somebody
 from outdial_sandbox.people.behaviour import Answer
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from carrier_world import ANYONE, Bot, Carrier, Customer, Somebody
 from outdial_sandbox.carrier.faults import Faults, action_answer_is_lost, stream_fate
 from polling import until

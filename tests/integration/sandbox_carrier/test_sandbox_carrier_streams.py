@@ -6,10 +6,11 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from carrier_world import ACCOUNT, ANYONE, TOKEN, Bot, Carrier, Customer, Somebody, noise, tone
-from outdial_sandbox.carrier import mulaw
 from twilio.request_validator import RequestValidator
 from websockets.asyncio.server import ServerConnection, serve
+
+from carrier_world import ACCOUNT, ANYONE, TOKEN, Bot, Carrier, Customer, Somebody, noise, tone
+from outdial_sandbox.carrier import mulaw
 
 pytestmark = pytest.mark.integration
 

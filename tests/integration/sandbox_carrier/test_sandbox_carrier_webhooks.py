@@ -4,8 +4,9 @@ import asyncio
 
 import httpx
 import pytest
-from carrier_world import ANYONE, PATIENCE, Carrier, Customer, Somebody, free_port
 from starlette.responses import PlainTextResponse, RedirectResponse
+
+from carrier_world import ANYONE, PATIENCE, Carrier, Customer, Somebody, free_port
 
 pytestmark = pytest.mark.integration
 

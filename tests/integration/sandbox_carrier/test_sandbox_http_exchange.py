@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from carrier_world import free_port
 from outdial_sandbox.carrier.http_exchange import (
     MAX_BODY,

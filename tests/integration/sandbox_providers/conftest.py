@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+
 from providers_world import free_port, start_providers
 
 

@@ -11,6 +11,7 @@ import httpx
 import pytest
 import websockets
 from deepgram.core import ApiError
+
 from providers_world import KEY, deepgram, free_port, start_providers
 
 pytestmark = pytest.mark.integration

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import websockets
 from deepgram.core.events import EventType
+
 from outdial_sandbox.carrier import mulaw
 from outdial_sandbox.people.voice import Samples, synthesise
 from providers_world import KEY, deepgram, free_port, start_providers

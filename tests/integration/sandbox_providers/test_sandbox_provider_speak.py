@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 import websockets
+
 from outdial_sandbox.people.voice import synthesise
 from providers_world import KEY
 

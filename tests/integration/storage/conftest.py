@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
+
 from outdial.storage import templates
 from outdial.storage.engine import open_sessions
 from outdial.storage.tables import Campaign

@@ -7,10 +7,11 @@ from itertools import count
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
 from outdial.storage import attempts, leads
 from outdial.storage.ids import new_id
 from outdial.storage.tables import Contact
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 Sessions = async_sessionmaker[AsyncSession]
 

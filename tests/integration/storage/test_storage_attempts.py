@@ -6,11 +6,12 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import update
+from sqlalchemy.exc import IntegrityError
+
 from outdial.domain.attempt_state import AttemptState, Plan, StopReason
 from outdial.storage import attempts, leads
 from outdial.storage.tables import Attempt
-from sqlalchemy import update
-from sqlalchemy.exc import IntegrityError
 from storage_world import World
 
 pytestmark = pytest.mark.integration

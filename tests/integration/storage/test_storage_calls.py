@@ -3,10 +3,11 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import select
+
 from outdial.domain.call_events import Event, Source
 from outdial.storage import call_events, recordings, transcripts
 from outdial.storage.tables import Unsettled
-from sqlalchemy import select
 from storage_world import World
 
 pytestmark = pytest.mark.integration

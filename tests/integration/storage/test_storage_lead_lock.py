@@ -1,9 +1,10 @@
 """A lead's lock keeps out whoever would change the lead, and nobody who only looks at its key."""
 
 import pytest
-from outdial.storage import leads
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
+
+from outdial.storage import leads
 from storage_world import World
 
 pytestmark = pytest.mark.integration

@@ -3,12 +3,13 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from outdial.domain.lead_state import LeadState, ScheduledBy
-from outdial.storage import attempts, campaigns, leads
-from outdial.storage.tables import Lead
 from psycopg.errors import UniqueViolation
 from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
+
+from outdial.domain.lead_state import LeadState, ScheduledBy
+from outdial.storage import attempts, campaigns, leads
+from outdial.storage.tables import Lead
 from storage_world import World
 
 pytestmark = pytest.mark.integration

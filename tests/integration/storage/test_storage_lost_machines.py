@@ -1,8 +1,9 @@
 """A process whose machine is lost in the middle of a transaction does not keep its locks."""
 
 import pytest
-from outdial.operations.runtime import Runtime
 from sqlalchemy import text
+
+from outdial.operations.runtime import Runtime
 
 pytestmark = pytest.mark.integration
 

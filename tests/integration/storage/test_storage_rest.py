@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 from itertools import pairwise
 
 import pytest
-from outdial.storage import api_keys, campaigns, locks, numbers, suppressions, templates
-from outdial.storage.ids import new_id
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
+
+from outdial.storage import api_keys, campaigns, locks, numbers, suppressions, templates
+from outdial.storage.ids import new_id
 from storage_world import Sessions, World
 
 pytestmark = pytest.mark.integration

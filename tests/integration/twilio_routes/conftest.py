@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from fastapi import FastAPI
+
 from outdial.settings import Settings
 from outdial_api.app import create_app
 from twilio_world import FakeCarrier, Twilio, World, make_world, swap

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import pytest
+
 from outdial.domain.call_events import Event
 from outdial.operations.record_together import record_together
 from outdial.operations.runtime import Runtime, open_runtime

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 import uvicorn
+from websockets.asyncio.server import ServerConnection, serve
+
 from outdial.domain.attempt_state import Plan
 from outdial.domain.call_template import Agent, CallTemplate, Transfer
 from outdial.operations.create_template import create_template
@@ -31,7 +33,6 @@ from outdial_sandbox.carrier.config import CarrierConfig, NetworkSettings
 from outdial_sandbox.people.people import who_answers
 from polling import until
 from twilio_world import SLOW_BEATS, FakeCarrier, World, make_world, swap
-from websockets.asyncio.server import ServerConnection, serve
 
 pytestmark = pytest.mark.integration
 

@@ -1,6 +1,7 @@
 """Who hangs up while no pod has their call is not waited for: nobody has a last word to say."""
 
 import pytest
+
 from outdial.operations.settle_attempt import settle_attempt
 from outdial.operations.settle_unclosed_attempts import settle_unclosed_attempts
 from outdial.storage.tables import Lead

@@ -6,6 +6,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from fastapi import FastAPI
+
 from outdial.operations.leave_voicemail import leave_voicemail
 from outdial.operations.move_calls_of_silent_pods import move_calls_of_silent_pods
 from outdial.operations.speak_unbegun_messages import speak_unbegun_messages

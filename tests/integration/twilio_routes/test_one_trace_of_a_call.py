@@ -15,6 +15,7 @@ from uuid import UUID
 import httpx
 import pytest
 from fastapi import FastAPI
+
 from otlp_collector import Collector, SentSpan, collecting
 from outdial.domain.call_outcome import EndedBy
 from outdial.observability import traces

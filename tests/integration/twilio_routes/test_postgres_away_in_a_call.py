@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 from fastapi import FastAPI
+
 from outdial.domain.call_template import Agent, CallTemplate, Transfer
 from outdial.operations import continue_call
 from outdial.operations.create_template import create_template

@@ -4,6 +4,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from prometheus_client.parser import text_string_to_metric_families
+
 from twilio_world import Twilio, World
 
 pytestmark = pytest.mark.integration

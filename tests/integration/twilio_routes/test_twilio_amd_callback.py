@@ -4,11 +4,12 @@ import asyncio
 
 import psycopg
 import pytest
+from sqlalchemy.exc import OperationalError
+
 from outdial.domain.attempt_state import Plan
 from outdial.operations.leave_voicemail import hang_up_on_machine, leave_voicemail
 from outdial.storage import attempts, plan_changes, transcripts
 from polling import until
-from sqlalchemy.exc import OperationalError
 from twilio_world import SID, Twilio, World
 
 pytestmark = pytest.mark.integration

@@ -2,6 +2,7 @@
 
 import pytest
 from fastapi import FastAPI
+
 from twilio_world import SID, Twilio, World
 
 pytestmark = pytest.mark.integration

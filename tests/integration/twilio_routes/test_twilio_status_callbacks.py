@@ -4,6 +4,7 @@ from uuid import uuid4
 
 import pytest
 from fastapi import FastAPI
+
 from outdial.operations.runtime import open_runtime
 from outdial.storage import recordings
 from twilio_world import SID, Twilio, World, swap

@@ -7,6 +7,7 @@ from uuid import uuid4
 import httpx
 import pytest
 from fastapi import FastAPI
+
 from outdial.operations.runtime import open_runtime
 from outdial.routing.stream_token import verify
 from twilio_world import SID, Twilio, World, element, swap, verbs

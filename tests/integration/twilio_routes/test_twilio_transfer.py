@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
+
 from outdial.domain.call_events import Event, Source
 from outdial.domain.call_outcome import Outcome
 from outdial.domain.call_template import Agent, CallTemplate, Transfer

@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import pytest
 from fastapi import FastAPI
+
 from outdial.operations.gateway import open_gateway
 from outdial.operations.route_answered_call import (
     Answered,

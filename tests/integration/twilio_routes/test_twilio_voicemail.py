@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from xml.etree import ElementTree as ET
 
 import pytest
+
 from outdial.domain.attempt_state import Plan
 from outdial.domain.call_outcome import Outcome
 from outdial.operations.leave_voicemail import leave_voicemail

@@ -13,6 +13,9 @@ from xml.etree import ElementTree as ET
 
 import httpx
 from fastapi import FastAPI
+from sqlalchemy import select
+from twilio.request_validator import RequestValidator
+
 from outdial.domain.call_events import Event, Source
 from outdial.domain.call_template import Agent, CallTemplate, Voicemail
 from outdial.operations.create_template import create_template
@@ -25,8 +28,6 @@ from outdial.storage.ids import new_id
 from outdial.storage.tables import Attempt, CallEvent, Campaign, Contact, Lead
 from outdial.telephony.callbacks import AnswerHint
 from outdial.telephony.dial_result import Updated, UpdateResult
-from sqlalchemy import select
-from twilio.request_validator import RequestValidator
 
 SID = "CA" + "1" * 32
 TEMPLATE = CallTemplate(

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from outdial.operations.check_hours import checked_hours
 from outdial_cli.commands.campaigns import _hours_in
 from outdial_cli.failure import CommandFailedError

@@ -5,6 +5,8 @@ from typing import Any
 
 import httpx
 import pytest
+from typer.testing import CliRunner
+
 from outdial_cli.api_client import explain
 from outdial_cli.connection import connect
 from outdial_cli.demo.collect import file_names, transcript_of
@@ -14,7 +16,6 @@ from outdial_cli.main import app
 from outdial_cli.progress import describe
 from outdial_cli.stack.front_door import one_request, port_for
 from outdial_cli.stack.stack_file import StackInfo, write_stack_file
-from typer.testing import CliRunner
 
 pytestmark = pytest.mark.unit
 

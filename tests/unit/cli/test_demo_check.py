@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+
 from outdial_cli.demo.check import ReportedAttempt, ReportedLead, check
 from outdial_cli.demo.truth import Dial
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from outdial_cli.demo.truth import Dial, attempt_in, dials, outcome_of, overlapping
 
 pytestmark = pytest.mark.unit

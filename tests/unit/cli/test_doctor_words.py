@@ -1,6 +1,7 @@
 """What the doctor says of a Twilio account."""
 
 import pytest
+
 from outdial_cli.doctor.check_keys import _account
 
 pytestmark = pytest.mark.unit

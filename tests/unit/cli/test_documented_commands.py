@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 import typer
+from typer.testing import CliRunner
+
 from outdial_cli.commands import local
 from outdial_cli.main import app
-from typer.testing import CliRunner
 
 pytestmark = pytest.mark.unit
 

@@ -4,6 +4,7 @@ import stat
 from pathlib import Path
 
 import pytest
+
 from outdial.settings import socket_of_pod
 from outdial_cli.stack import environment
 from outdial_cli.stack.socket_folder import forget_socket_folder, socket_folder

@@ -4,10 +4,11 @@ import time
 import uuid
 
 import pytest
+from twilio.request_validator import RequestValidator
+
 from outdial.routing.stream_token import StreamClaims, sign
 from outdial.settings import Settings
 from outdial_media.admission import Admission, Refused
-from twilio.request_validator import RequestValidator
 
 pytestmark = pytest.mark.unit
 

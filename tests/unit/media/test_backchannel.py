@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from outdial_media.backchannel import (
     AFTER_QUESTION_SECONDS,
     LONGEST,

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 from openai.types.chat import ChatCompletionMessage
+from pipecat.adapters.llm.schemas.function_schema import FunctionSchema
+
 from outdial_media.closing_pass import closing_pass
 from outdial_media.model_route import NoModelAnswers
 from outdial_media.tool_result import ToolResult
-from pipecat.adapters.llm.schemas.function_schema import FunctionSchema
 
 pytestmark = pytest.mark.unit
 

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+
 from outdial_media import dead_air
 from outdial_media.dead_air import MOST, DeadAir
 

@@ -5,12 +5,13 @@ import json
 from typing import Any
 
 import pytest
-from outdial_media.foreign_model import ForeignModel
-from outdial_media.model_route import BadAnswer, Endpoint, ModelHealth, ModelRoute
 from pipecat.frames.frames import Frame, FunctionCallFromLLM, LLMContextFrame, LLMTextFrame
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.llm_service import LLMService
 from pipecat.services.settings import LLMSettings
+
+from outdial_media.foreign_model import ForeignModel
+from outdial_media.model_route import BadAnswer, Endpoint, ModelHealth, ModelRoute
 
 pytestmark = pytest.mark.unit
 

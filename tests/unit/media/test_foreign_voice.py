@@ -6,9 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from outdial_media.foreign_voice import once_class, speak_once, speaking_class
-from outdial_media.spare_voice import VoiceLost
-from outdial_media.twilio_frames import SAMPLE_RATE
 from pipecat.frames.frames import (
     ErrorFrame,
     Frame,
@@ -20,6 +17,10 @@ from pipecat.frames.frames import (
 from pipecat.services.settings import TTSSettings
 from pipecat.services.tts_service import TTSService
 from pipecat.tests.utils import SleepFrame, run_test
+
+from outdial_media.foreign_voice import once_class, speak_once, speaking_class
+from outdial_media.spare_voice import VoiceLost
+from outdial_media.twilio_frames import SAMPLE_RATE
 
 pytestmark = pytest.mark.unit
 

@@ -1,6 +1,7 @@
 """Garbage is looked for when nobody is heard, and seldom otherwise."""
 
 import pytest
+
 from outdial_media.garbage import FIRST_PAUSES, MOST_ENDED, Garbage
 
 pytestmark = pytest.mark.unit

@@ -5,6 +5,7 @@ import uuid
 from typing import Any
 
 import pytest
+
 from outdial.domain.call_template import Agent, CallTemplate, HttpRequest, HttpTool
 from outdial.operations.conversation_record import ConversationBrief, EarlierToolCall
 from outdial_media import http_tools as module

@@ -1,6 +1,7 @@
 """A template's language reaches who hears, who speaks, and what is said without the model."""
 
 import pytest
+
 from outdial.domain.call_template import Agent, CallTemplate, ServiceChoice, Voice
 from outdial.domain.errors import InvalidInput
 from outdial.domain.languages import SPOKEN

@@ -5,6 +5,7 @@ import time
 from itertools import repeat
 
 import pytest
+
 from outdial_media.loop_lag import CALM_SECONDS, TICK_SECONDS, Overload, watch_lag
 
 pytestmark = pytest.mark.unit

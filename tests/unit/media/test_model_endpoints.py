@@ -1,6 +1,8 @@
 """Models at endpoints of the operator's own: named by templates, set by the environment."""
 
 import pytest
+from pydantic import ValidationError
+
 from outdial.domain.call_template import Agent, CallTemplate, Voice
 from outdial.domain.errors import InvalidInput
 from outdial.operations.parse_template import parse_template
@@ -8,7 +10,6 @@ from outdial.settings import Settings, read_endpoints
 from outdial_media.model_endpoints import ModelEndpoints
 from outdial_media.model_route import NoModelAnswers
 from outdial_media.speech_services import SpeechServices
-from pydantic import ValidationError
 
 pytestmark = pytest.mark.unit
 

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from openai import AsyncOpenAI
+
 from outdial_media.model_route import (
     Endpoint,
     ModelHealth,

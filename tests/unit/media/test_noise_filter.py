@@ -5,13 +5,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pipecat.audio.filters.base_audio_filter import BaseAudioFilter
+
 from outdial.domain.call_template import Agent, CallTemplate, Voice
 from outdial_media import noise_filter
 from outdial_media.foreign_services import ForeignServices
 from outdial_media.noise_filter import PIECE_BYTES, NoiseFiltered, make_filter
 from outdial_media.twilio_frames import SAMPLE_RATE
 from outdial_sandbox.people.voice import synthesise
-from pipecat.audio.filters.base_audio_filter import BaseAudioFilter
 
 pytestmark = pytest.mark.unit
 

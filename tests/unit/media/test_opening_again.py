@@ -5,6 +5,7 @@ from typing import Any, cast
 from uuid import UUID
 
 import pytest
+
 from outdial.domain.call_template import Agent, CallTemplate, Transfer
 from outdial.operations.conversation_record import (
     ConversationBrief,

@@ -3,12 +3,13 @@
 import inspect
 
 import pytest
-from outdial_media.phone_worker import PhoneWorker
 from pipecat.observers.base_observer import BaseObserver
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineWorker
 from pipecat.processors.filters.identity_filter import IdentityFilter
 from pipecat.processors.frame_processor import FrameProcessor
+
+from outdial_media.phone_worker import PhoneWorker
 
 pytestmark = pytest.mark.unit
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from loguru import logger
+
 from outdial.domain.call_template import Agent, CallTemplate, ServiceChoice, Voice
 from outdial_media.foreign_services import ForeignServices
 from outdial_media.pipecat_services import ServiceProblem, arguments, read_secret, service_class

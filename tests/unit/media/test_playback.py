@@ -5,6 +5,7 @@ import struct
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from outdial_media.playback import (
     LEAD_SECONDS,
     SAID_AGAIN_SECONDS,

@@ -4,9 +4,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from outdial_media.provider_trouble import ProviderTrouble
 from pipecat.frames.frames import ErrorFrame
 from pipecat.utils.errors import ErrorCategory
+
+from outdial_media.provider_trouble import ProviderTrouble
 
 pytestmark = pytest.mark.unit
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+
 from outdial.domain.call_template import Agent, CallTemplate
 from outdial.settings import Settings
 from outdial_media.phone_stt import PhoneSTT

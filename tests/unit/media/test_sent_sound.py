@@ -1,12 +1,13 @@
 """Sound that was sent goes no further in the pipeline, nor does word of it."""
 
 import pytest
-from outdial_media.phone_output import PhoneOutput
-from outdial_media.telephone_line import TelephoneLine
-from outdial_media.twilio_frames import SAMPLE_RATE
 from pipecat.frames.frames import BotSpeakingFrame, Frame, OutputAudioRawFrame, TTSStoppedFrame
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.transports.base_output import BaseOutputTransport
+
+from outdial_media.phone_output import PhoneOutput
+from outdial_media.telephone_line import TelephoneLine
+from outdial_media.twilio_frames import SAMPLE_RATE
 
 pytestmark = pytest.mark.unit
 

@@ -5,13 +5,14 @@ import inspect
 import numpy as np
 import pipecat
 import pytest
-from outdial.domain.call_template import Turns
-from outdial_media.shared_models import SharedModels
-from outdial_media.voice_activity import SharedSilero
 from pipecat.audio.turn.base_turn_analyzer import EndOfTurnState
 from pipecat.audio.turn.smart_turn.base_smart_turn import BaseSmartTurn
 from pipecat.audio.vad.silero import SileroOnnxModel, SileroVADAnalyzer
 from pipecat.audio.vad.vad_analyzer import VADAnalyzer, VADParams, VADState
+
+from outdial.domain.call_template import Turns
+from outdial_media.shared_models import SharedModels
+from outdial_media.voice_activity import SharedSilero
 
 pytestmark = pytest.mark.unit
 

@@ -5,6 +5,9 @@ import uuid
 from typing import Any
 
 import pytest
+from pipecat.audio.vad.vad_analyzer import VADState
+from sqlalchemy.exc import OperationalError
+
 from outdial.domain.call_template import Agent, CallTemplate, Turns
 from outdial.operations.conversation_record import (
     ConversationBrief,
@@ -19,8 +22,6 @@ from outdial_media.machine import SilenceWatch, wait_for_its_end
 from outdial_media.model_route import ModelRoute
 from outdial_media.phrases import phrases_for
 from outdial_media.speech_services import SpeechServices
-from pipecat.audio.vad.vad_analyzer import VADState
-from sqlalchemy.exc import OperationalError
 
 pytestmark = pytest.mark.unit
 

@@ -8,11 +8,6 @@ from typing import Any
 
 import pytest
 from loud_is_voice import QUIET, VOICE, LoudIsVoice
-from outdial_media.person_turns import PersonTurns
-from outdial_media.sound_taker import TakesSound
-from outdial_media.turn_taking import PhoneTurnStop, SilenceFrame
-from outdial_media.twilio_frames import SAMPLE_RATE
-from outdial_media.voice_activity import SharedSilero, WindowsTogether
 from pipecat.audio.turn.base_turn_analyzer import BaseTurnAnalyzer, EndOfTurnState
 from pipecat.audio.vad.vad_analyzer import VADParams
 from pipecat.audio.vad.vad_controller import VADController
@@ -32,6 +27,12 @@ from pipecat.processors.aggregators.llm_response_universal import (
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 from pipecat.workers.runner import WorkerRunner
+
+from outdial_media.person_turns import PersonTurns
+from outdial_media.sound_taker import TakesSound
+from outdial_media.turn_taking import PhoneTurnStop, SilenceFrame
+from outdial_media.twilio_frames import SAMPLE_RATE
+from outdial_media.voice_activity import SharedSilero, WindowsTogether
 
 pytestmark = pytest.mark.unit
 

@@ -5,10 +5,6 @@ from collections.abc import AsyncGenerator
 
 import numpy as np
 import pytest
-from outdial_media import spare_voice
-from outdial_media.pauses import from_pause
-from outdial_media.spare_voice import SpeaksOn, VoiceLost
-from outdial_media.twilio_frames import SAMPLE_RATE
 from pipecat.frames.frames import (
     CancelFrame,
     ErrorFrame,
@@ -23,6 +19,11 @@ from pipecat.frames.frames import (
 from pipecat.services.settings import TTSSettings
 from pipecat.services.tts_service import TTSService
 from pipecat.tests.utils import SleepFrame, run_test
+
+from outdial_media import spare_voice
+from outdial_media.pauses import from_pause
+from outdial_media.spare_voice import SpeaksOn, VoiceLost
+from outdial_media.twilio_frames import SAMPLE_RATE
 
 pytestmark = pytest.mark.unit
 

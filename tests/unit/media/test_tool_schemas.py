@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+
 from outdial.domain.call_template import (
     DEFAULT_TOOLS,
     Agent,

@@ -5,12 +5,13 @@ import uuid
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import OperationalError
+
 from outdial.domain.call_template import Agent, CallTemplate, Transfer
 from outdial.operations.conversation_record import ConversationBrief
 from outdial_media import tools as module
 from outdial_media.phrases import phrases_for
 from outdial_media.tools import Tools
-from sqlalchemy.exc import OperationalError
 
 pytestmark = pytest.mark.unit
 

@@ -4,11 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from outdial_media import turn_start
-from outdial_media.backchannel import backchannels
-from outdial_media.saying import Said, Saying
-from outdial_media.turn_start import PhoneTurnStart
-from outdial_media.turn_taking import AllHeardFrame, PhoneTurnStop
 from pipecat.audio.turn.base_turn_analyzer import BaseTurnAnalyzer, EndOfTurnState
 from pipecat.clocks.system_clock import SystemClock
 from pipecat.frames.frames import (
@@ -23,6 +18,12 @@ from pipecat.processors.frame_processor import FrameProcessorSetup
 from pipecat.turns.user_turn_controller import UserTurnController
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 from pipecat.utils.asyncio.task_manager import TaskManager
+
+from outdial_media import turn_start
+from outdial_media.backchannel import backchannels
+from outdial_media.saying import Said, Saying
+from outdial_media.turn_start import PhoneTurnStart
+from outdial_media.turn_taking import AllHeardFrame, PhoneTurnStop
 from polling import until
 
 pytestmark = pytest.mark.unit

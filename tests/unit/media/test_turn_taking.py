@@ -3,8 +3,6 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from outdial_media.turn_taking import AllHeardFrame, PhoneTurnStop
-from outdial_media.unfinished import sounds_unfinished
 from pipecat.audio.turn.base_turn_analyzer import BaseTurnAnalyzer, EndOfTurnState
 from pipecat.clocks.system_clock import SystemClock
 from pipecat.frames.frames import (
@@ -16,6 +14,9 @@ from pipecat.frames.frames import (
 )
 from pipecat.processors.frame_processor import FrameProcessorSetup
 from pipecat.utils.asyncio.task_manager import TaskManager
+
+from outdial_media.turn_taking import AllHeardFrame, PhoneTurnStop
+from outdial_media.unfinished import sounds_unfinished
 from polling import until
 
 pytestmark = pytest.mark.unit

@@ -1,6 +1,7 @@
 """Where the time of a reply went."""
 
 import pytest
+
 from outdial_media.turn_timing import TurnTiming
 
 pytestmark = pytest.mark.unit

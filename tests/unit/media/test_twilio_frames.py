@@ -5,6 +5,7 @@ import base64
 import json
 
 import pytest
+
 from outdial_media import twilio_frames
 from outdial_media.twilio_frames import MarkEcho, Sound, StreamStart, StreamStop, read
 

@@ -1,6 +1,7 @@
 """What a recogniser that is connected anew is given to hear."""
 
 import pytest
+
 from outdial_media.unheard_audio import BYTES_A_SECOND, LONGEST_SECONDS, UnheardAudio
 
 pytestmark = pytest.mark.unit

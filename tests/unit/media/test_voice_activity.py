@@ -6,11 +6,12 @@ import inspect
 import numpy as np
 import pytest
 from loud_is_voice import QUIET, VOICE, WINDOW_BYTES, LoudIsVoice
+from pipecat.audio.vad.vad_analyzer import VADAnalyzer, VADParams, VADState
+
 from outdial.domain.call_template import Turns
 from outdial_media.shared_models import SharedModels
 from outdial_media.twilio_frames import SAMPLE_RATE
 from outdial_media.voice_activity import GATHER_SECONDS, SharedSilero, WindowsTogether
-from pipecat.audio.vad.vad_analyzer import VADAnalyzer, VADParams, VADState
 
 pytestmark = pytest.mark.unit
 

@@ -3,11 +3,12 @@
 import asyncio
 
 import pytest
-from outdial_media.phone_stt import PhoneSTT
 from pipecat.frames.frames import Frame, InterruptionFrame, TranscriptionFrame
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.services.deepgram.stt import DeepgramSTTService
 from pipecat.tests.utils import run_test
+
+from outdial_media.phone_stt import PhoneSTT
 
 pytestmark = pytest.mark.unit
 

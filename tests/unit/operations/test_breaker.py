@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
+
 from outdial.operations.ask_in_time import Away
 from outdial.operations.breaker import Breaker
 from polling import until

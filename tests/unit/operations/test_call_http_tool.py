@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from outdial.domain.call_template import HttpAnswer, HttpRequest, HttpTool
 from outdial.operations.call_http_tool import call_http_tool, filled_url
 from outdial.operations.guarded_http import AddressRefused, Fetched

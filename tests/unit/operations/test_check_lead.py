@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
+
 from outdial.domain.errors import FieldProblem
 from outdial.operations.check_lead import Target, check_lead
 from outdial.operations.read_leads_json import raw_lead

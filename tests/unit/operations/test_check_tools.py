@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from outdial.domain.errors import InvalidInput
 from outdial.domain.placeholders import variables_of
 from outdial.operations.parse_template import body_of, parse_template, template_of

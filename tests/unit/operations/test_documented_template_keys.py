@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from outdial.domain.call_template import Agent, CallTemplate
 from outdial.operations.parse_template import parse_template
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from outdial.operations.lead_columns import (
     SYNONYMS,
     ContactColumn,

@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from outdial.domain.call_template import ServiceChoice, Voice
 from outdial.operations import hear_last_words
 from outdial.operations.model_addresses import ModelAddress, ModelThere, models_without_pipecat

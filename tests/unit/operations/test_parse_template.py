@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from outdial.domain.call_template import CallTemplate
 from outdial.domain.errors import InvalidInput
 from outdial.operations.create_template import DEFAULT_TEMPLATE

@@ -3,6 +3,7 @@
 import io
 
 import pytest
+
 from outdial.domain.errors import InvalidInput
 from outdial.operations.check_lead import RawLead
 from outdial.operations.read_leads_csv import read_leads_csv

@@ -1,6 +1,7 @@
 """Our carrier credentials are sent to our carrier only."""
 
 import pytest
+
 from outdial.operations.open_recording import is_carriers
 from outdial.settings import Settings
 

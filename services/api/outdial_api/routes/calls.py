@@ -7,6 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response, StreamingResponse
+
 from outdial.operations.call_detail import (
     CallDetail,
     call_detail,
@@ -20,7 +21,6 @@ from outdial.operations.hang_up_call import hang_up_call
 from outdial.operations.open_recording import open_recording
 from outdial.operations.request_ids import RequestIds
 from outdial.storage import attempts, leads
-
 from outdial_api import pages, problems
 from outdial_api.dependencies import OpenRuntime
 from outdial_api.idempotency import Answer, OnceOnly

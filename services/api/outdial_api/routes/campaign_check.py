@@ -3,10 +3,10 @@
 from datetime import datetime
 
 from fastapi import APIRouter
-from outdial.operations.check_campaign import CampaignCheck, Group, check_campaign
-from outdial.operations.describe_check import group_in_words, in_sentences
 from pydantic import BaseModel, Field
 
+from outdial.operations.check_campaign import CampaignCheck, Group, check_campaign
+from outdial.operations.describe_check import group_in_words, in_sentences
 from outdial_api import problems
 from outdial_api.dependencies import OpenRuntime
 from outdial_api.routes.campaigns import Found

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import Response, StreamingResponse
+
 from outdial.domain.errors import NotFound
 from outdial.operations import control_campaign
 from outdial.operations.check_hours import checked_hours
@@ -13,7 +14,6 @@ from outdial.operations.request_ids import RequestIds
 from outdial.operations.runtime import Runtime
 from outdial.storage import attempts, campaign_zones, campaigns, leads, templates
 from outdial.storage.tables import Campaign
-
 from outdial_api import pages, problems
 from outdial_api.campaign_views import CampaignDetailView, CampaignView
 from outdial_api.dependencies import OpenRuntime

@@ -4,12 +4,12 @@ import asyncio
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
-from outdial.operations.runtime import Runtime
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from redis.exceptions import RedisError
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from outdial.operations.runtime import Runtime
 from outdial_api.dependencies import OpenRuntime
 
 router = APIRouter(tags=["health"], include_in_schema=False)

@@ -9,6 +9,9 @@ from typing import Annotated, Any, BinaryIO, Literal
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response, StreamingResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
 from outdial.domain.errors import OutdialError
 from outdial.operations.check_lead import RawLead, Target
 from outdial.operations.import_leads import ItemResult, import_leads, import_target
@@ -16,9 +19,6 @@ from outdial.operations.read_leads_csv import read_leads_csv
 from outdial.operations.read_leads_json import read_leads_json, read_leads_ndjson
 from outdial.operations.request_ids import RequestIds
 from outdial.storage.tables import Campaign
-from pydantic import BaseModel, Field
-from starlette.exceptions import HTTPException
-
 from outdial_api import problems
 from outdial_api.body_limit import IMPORT_LIMIT
 from outdial_api.idempotency import Answer, Claim, Once, OnceOnly

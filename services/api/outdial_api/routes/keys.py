@@ -4,12 +4,12 @@ import uuid
 from typing import Annotated
 
 from fastapi import APIRouter, Header
-from outdial.domain.errors import NotFound
-from outdial.operations.api_keys import create_api_key
-from outdial.storage import api_keys
 from pydantic import Field
 from starlette.exceptions import HTTPException
 
+from outdial.domain.errors import NotFound
+from outdial.operations.api_keys import create_api_key
+from outdial.storage import api_keys
 from outdial_api import problems
 from outdial_api.dependencies import OpenRuntime
 from outdial_api.pages import Page

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
+
 from outdial.domain.errors import FieldProblem, InvalidInput, NotFound
 from outdial.domain.lead_state import LeadState
 from outdial.operations import change_lead
@@ -12,7 +13,6 @@ from outdial.operations.check_text import unstorable_in
 from outdial.operations.runtime import Runtime
 from outdial.storage import campaign_zones, campaigns, leads
 from outdial.storage.tables import Lead
-
 from outdial_api import pages, problems
 from outdial_api.dependencies import OpenRuntime
 from outdial_api.pages import Cursor, Limit, Page

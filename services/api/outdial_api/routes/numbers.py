@@ -4,10 +4,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import Response
+
 from outdial.domain.errors import NotFound
 from outdial.operations.request_ids import RequestIds
 from outdial.storage import numbers
-
 from outdial_api import problems
 from outdial_api.dependencies import OpenRuntime
 from outdial_api.idempotency import Answer, OnceOnly

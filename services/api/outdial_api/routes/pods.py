@@ -3,10 +3,10 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Path
-from outdial.domain.errors import NotFound
-from outdial.routing.pod_registry import PodView, ask_to_drain, list_pods
 from pydantic import BaseModel, Field
 
+from outdial.domain.errors import NotFound
+from outdial.routing.pod_registry import PodView, ask_to_drain, list_pods
 from outdial_api import problems
 from outdial_api.dependencies import OpenRuntime
 from outdial_api.pages import Page

@@ -4,11 +4,11 @@ from contextlib import closing
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from outdial.operations.import_suppressions import import_suppressions
-from outdial.operations.read_leads_csv import read_leads_csv
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from outdial.operations.import_suppressions import import_suppressions
+from outdial.operations.read_leads_csv import read_leads_csv
 from outdial_api import problems
 from outdial_api.body_limit import IMPORT_LIMIT
 from outdial_api.dependencies import OpenRuntime

@@ -4,12 +4,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import Response
+
 from outdial.domain.errors import NotFound
 from outdial.domain.phone_number import parse_phone
 from outdial.operations.request_ids import RequestIds
 from outdial.operations.suppress_number import allow_again, suppress
 from outdial.storage import suppressions
-
 from outdial_api import pages, problems
 from outdial_api.dependencies import OpenRuntime
 from outdial_api.idempotency import Answer, OnceOnly

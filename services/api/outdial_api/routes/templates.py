@@ -4,12 +4,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+
 from outdial.domain.errors import NotFound
 from outdial.operations.create_template import create_template
 from outdial.operations.parse_template import MAX_BYTES, parse_template, read_document
 from outdial.storage import templates
-from starlette.exceptions import HTTPException
-
 from outdial_api import problems
 from outdial_api.dependencies import OpenRuntime
 from outdial_api.pages import Page

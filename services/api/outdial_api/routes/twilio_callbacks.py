@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from fastapi import APIRouter, BackgroundTasks, Response
+
 from outdial.domain.call_events import Event
 from outdial.domain.machine_rule import MachineAction
 from outdial.operations.leave_voicemail import act_on_verdict
@@ -21,7 +22,6 @@ from outdial.telephony.callback_events import (
     status_event,
     stream_status_event,
 )
-
 from outdial_api.after_answer import after_answer
 from outdial_api.dependencies import OpenRuntime
 from outdial_api.twilio_security import Signed

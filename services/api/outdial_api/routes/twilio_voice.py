@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from fastapi import APIRouter, BackgroundTasks, Request, Response
+
 from outdial.domain.call_events import Event
 from outdial.observability.metrics import ANSWER_SECONDS, REASSIGNED
 from outdial.operations.handle_stream_ended import StreamEnded, handle_stream_ended
@@ -33,7 +34,6 @@ from outdial.telephony.callback_events import (
     voicemail_spoken_event,
 )
 from outdial.telephony.callbacks import AnswerHint
-
 from outdial_api.dependencies import gateway_of, writing_of
 from outdial_api.routing_metrics import count_answer
 from outdial_api.twilio_security import signed_form

@@ -5,10 +5,10 @@ import uuid
 from typing import Annotated, Any, Literal
 
 import typer
-from outdial.operations.api_keys import Role, create_api_key
-from outdial.storage.engine import open_sessions
 from sqlalchemy.exc import SQLAlchemyError
 
+from outdial.operations.api_keys import Role, create_api_key
+from outdial.storage.engine import open_sessions
 from outdial_cli.connection import connect, database_url
 from outdial_cli.failure import CommandFailedError
 from outdial_cli.output import print_json, say

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from outdial.settings import Settings, SettingsError, load_settings
 
+from outdial.settings import Settings, SettingsError, load_settings
 from outdial_cli.connection import VAR
 from outdial_cli.failure import CommandFailedError
 from outdial_cli.launching import launching

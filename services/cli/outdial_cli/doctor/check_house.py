@@ -2,12 +2,12 @@
 
 import httpx
 import redis
-from outdial.domain.voice_services import LABEL_PREFIX, READY
-from outdial.settings import Settings
-from outdial.storage.engine import database
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from outdial.domain.voice_services import LABEL_PREFIX, READY
+from outdial.settings import Settings
+from outdial.storage.engine import database
 from outdial_cli.connection import connect, running_stack
 from outdial_cli.doctor.finding import Finding, missing, note, ok
 from outdial_cli.failure import CommandFailedError

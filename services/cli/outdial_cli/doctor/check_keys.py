@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import groq
 import httpx
-from outdial.settings import Settings
 from twilio.base.exceptions import TwilioException, TwilioRestException
 from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
 
+from outdial.settings import Settings
 from outdial_cli.doctor.finding import Finding, missing, note, ok
 
 _PATIENCE = 10.0

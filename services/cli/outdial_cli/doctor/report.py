@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 from outdial.settings import SettingsError, load_settings
-
 from outdial_cli.doctor import check_house, check_keys
 from outdial_cli.doctor.finding import Finding, missing
 from outdial_cli.output import out, print_json

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dotenv import dotenv_values
+
 from outdial.observability.trace_setup import read_env_file
 from outdial.settings import Settings, variable_name
 

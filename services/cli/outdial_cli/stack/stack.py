@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from outdial.settings import Settings, socket_of_pod
 from outdial.storage.schema import upgrade
-
 from outdial_cli.stack import environment, services
 from outdial_cli.stack.admin_key import admin_key
 from outdial_cli.stack.child_process import ChildFailedError
