@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from outdial.operations.why_not_called import NOWHERE, Closed, why_not_called
+from outdial.operations.sync_numbers import NumberSync
+from outdial.operations.why_not_called import NOWHERE, Closed, refusal_of, why_not_called
 from outdial.storage.tables import (
     ApiKey,
     Attempt,
@@ -79,6 +80,7 @@ class LeadView(View):
         """A lead with its contacts; `why` takes into account what is given of its campaign."""
         view = cls.model_validate(lead)
         view.why = why_not_called(lead, contacts, campaign, closed)
+        view.refusal = refusal_of(lead, contacts, closed)
         view.contacts = [ContactView.model_validate(contact) for contact in contacts]
         return view
 
@@ -277,6 +279,23 @@ class NumberView(View):
     def of(cls, number: Number) -> "NumberView":
         """The row as it is shown."""
         return cls.model_validate(number)
+
+
+class NumberSyncView(View):
+    """What the carrier's account owns, beside the numbers that calls come from."""
+
+    added: list[str] = Field(examples=[["+12025550100"]])
+    known: list[str] = Field(description="Calls could come from them before.")
+    no_voice: list[str] = Field(description="They cannot call, and were left out.")
+    not_in_account: list[str] = Field(
+        description="Calls may come from them, and the account does not own them: verified caller "
+        "ids, or numbers that were given back."
+    )
+
+    @classmethod
+    def of(cls, sync: NumberSync) -> "NumberSyncView":
+        """The result as it is shown."""
+        return cls.model_validate(sync)
 
 
 class SuppressionView(View):

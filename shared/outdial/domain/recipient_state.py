@@ -58,7 +58,7 @@ def states_of(phone: str, own_zone: str | None = None) -> tuple[str, ...]:
     return tuple(
         name
         for name, state in STATES.items()
-        if area in state.area_codes or anywhere or elsewhere in map(_clock, state.zones)
+        if area in state.area_codes or anywhere or elsewhere in {_clock(z) for z in state.zones}
     )
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 
 from outdial.domain.dial_gates import Reason
-from outdial.domain.lead_state import LeadState, ScheduledBy
+from outdial.domain.lead_state import DUE_STATES, LeadState, ScheduledBy
 from outdial.domain.phone_number import zones_of, zones_within
 from outdial.domain.refusal_words import clock, in_words
 from outdial.storage.campaign_zones import Key
@@ -49,6 +49,19 @@ def why_not_called(
     if due <= now:
         return "It is due, and waits for its turn."
     return f"{_waits_for(lead)} until {_clock(due, lead, contacts)}."
+
+
+def refusal_of(
+    lead: Lead, contacts: Sequence[Contact], closed: Closed, now: datetime | None = None
+) -> str | None:
+    """Why a lead was not dialed when it last came up, or is passed by with its campaign."""
+    now = now or datetime.now(UTC)
+    waits = lead.state in DUE_STATES and lead.held_at is None
+    if waits and (lead.next_attempt_at or now) <= now:
+        later = _opens_at(lead, contacts, closed)
+        if later is not None:
+            return later[1]
+    return lead.refusal
 
 
 def _opens_at(

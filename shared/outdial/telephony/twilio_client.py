@@ -40,6 +40,8 @@ from outdial.telephony.twilio_http import OneShotClient, never_sent
 T = TypeVar("T")
 
 MOST_REQUESTS_AT_ONCE = 32
+MOST_ON_A_PAGE = 1000  # Twilio's own bound
+MOST_OF_A_LABEL = 200
 REQUEST_TIMEOUT = 408  # of 4xx, the one that says nothing of what became of the request
 STATUS_EVENTS = ("initiated", "ringing", "answered", "completed")
 
@@ -63,6 +65,15 @@ class PlaceCall:
     detection: Literal["Enable", "DetectMessageEnd"] | None = None
     detection_timeout: int = 30
     twiml: str | None = None
+
+
+@dataclass(frozen=True)
+class OwnedNumber:
+    """A number of the account; `label` is its friendly name, where somebody has given it one."""
+
+    phone: str
+    label: str | None
+    can_call: bool
 
 
 class TwilioCarrier:
@@ -126,6 +137,16 @@ class TwilioCarrier:
         try:
             found = await self._run(lambda client: client.calls.list(limit=limit, **given))
             return [_carrier_call(call) for call in found]
+        except Exception as error:  # noqa: BLE001 - the SDK's, requests' and json's
+            return CarrierAway(_short(error))
+
+    async def list_numbers(self) -> list[OwnedNumber] | CarrierAway:
+        """Every number that the account owns, page by page."""
+        try:
+            found = await self._run(
+                lambda client: client.incoming_phone_numbers.list(page_size=MOST_ON_A_PAGE)
+            )
+            return [_owned_number(number) for number in found]
         except Exception as error:  # noqa: BLE001 - the SDK's, requests' and json's
             return CarrierAway(_short(error))
 
@@ -217,6 +238,14 @@ def _carrier_call(call: Any) -> CarrierCall:
         start_time=call.start_time,
         end_time=call.end_time,
     )
+
+
+def _owned_number(number: Any) -> OwnedNumber:
+    phone, name = str(number.phone_number), number.friendly_name or ""
+    digits = "".join(character for character in name if character.isdigit())
+    # Without a name of its own a number's friendly name is the number: `(202) 555-0100`.
+    label = None if digits and phone.endswith(digits) else name[:MOST_OF_A_LABEL] or None
+    return OwnedNumber(phone, label, bool((number.capabilities or {}).get("voice")))
 
 
 def _short(error: BaseException) -> str:

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from dialing_world import World, closed_now, some_phone
 from outdial.domain.placeholders import variables_of
+from outdial.domain.refusal_words import in_words
 from outdial.observability.metrics import CLOSED
 from outdial.operations import claim_due_leads
 from outdial.operations.check_lead import RawContact, RawLead, Target
@@ -17,7 +18,7 @@ from outdial.operations.control_campaign import change_campaign
 from outdial.operations.import_leads import import_leads
 from outdial.operations.parse_template import parse_template
 from outdial.operations.request_ids import RequestIds
-from outdial.operations.why_not_called import why_not_called
+from outdial.operations.why_not_called import refusal_of, why_not_called
 from outdial.storage import campaign_zones, campaigns, leads
 from outdial.storage.tables import Campaign, Lead
 from polling import until
@@ -46,7 +47,10 @@ async def why(world: World, lead: Lead) -> str:
         contacts = await leads.contacts_of(session, [lead.id])
         of = await campaigns.get(session, lead.campaign_id)
         closed = await campaign_zones.closed_places(session, lead.campaign_id)
-    return why_not_called(lead, contacts[lead.id], of, closed)
+    words = why_not_called(lead, contacts[lead.id], of, closed)
+    reason = refusal_of(lead, contacts[lead.id], closed)
+    assert in_words(reason or "") in words
+    return words
 
 
 def set_clock(patch: pytest.MonkeyPatch, at: datetime) -> None:

@@ -7,6 +7,7 @@ from fastapi.responses import Response
 
 from outdial.domain.errors import NotFound
 from outdial.operations.request_ids import RequestIds
+from outdial.operations.sync_numbers import sync_numbers
 from outdial.storage import numbers
 from outdial_api import problems
 from outdial_api.dependencies import OpenRuntime
@@ -14,7 +15,7 @@ from outdial_api.idempotency import Answer, OnceOnly
 from outdial_api.pages import Page
 from outdial_api.requests import NewNumber
 from outdial_api.security import Operator, Viewer
-from outdial_api.views import NumberView
+from outdial_api.views import NumberSyncView, NumberView
 
 router = APIRouter(prefix="/v1/numbers", tags=["numbers"], responses=problems.RESPONSES)
 
@@ -32,6 +33,12 @@ async def add_number(body: NewNumber, request: Request, only: OnceOnly) -> Respo
         return Answer(NumberView.of(number).model_dump(mode="json"))
 
     return await only.run(await request.body(), work)
+
+
+@router.post("/sync")
+async def sync(runtime: OpenRuntime, _key: Operator) -> NumberSyncView:
+    """Add the account's numbers that can call; none is taken out. It may be repeated."""
+    return NumberSyncView.of(await sync_numbers(runtime))
 
 
 @router.get("")

@@ -72,6 +72,26 @@ def list_numbers(as_json: AsJson = False) -> None:
         )
 
 
+@numbers.command("sync")
+def sync_numbers(as_json: AsJson = False) -> None:
+    """Add the numbers of your Twilio account.
+
+    It tells which of the others are not in it.
+    """
+    with connect() as api:
+        done = api.post("/v1/numbers/sync")
+    if as_json:
+        print_json(done)
+        return
+    for phone in done["added"]:
+        say(f"{phone} is added.")
+    say(f"{len(done['added'])} numbers are added, {len(done['known'])} were there already.")
+    if done["no_voice"]:
+        say(f"Left out, for they cannot call: {', '.join(done['no_voice'])}")
+    if done["not_in_account"]:
+        say(f"Not in the account, and left as they are: {', '.join(done['not_in_account'])}")
+
+
 @numbers.command("restore")
 def restore_number(phone: Phone, as_json: AsJson = False) -> None:
     """Let calls come again from a number that was set aside."""
