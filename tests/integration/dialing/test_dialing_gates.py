@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dialing_world import World, closed_now, some_phone, status
+from outdial.observability.metrics import REFUSED
 from outdial.operations.suppress_number import suppress
 from outdial.routing.slot_reservation import free_slots
 from outdial.storage import leads, numbers
@@ -51,7 +52,10 @@ async def test_an_unknown_time_zone_is_refused_where_one_is_asked_for(world: Wor
 
 async def test_an_expired_lead_finishes(world: World) -> None:
     lead = await world.add_lead(expires_at=datetime.now(UTC) - timedelta(seconds=1))
-    assert (await world.dispatch()).finished == 1
+    counted = REFUSED.labels("expired")._value.get()
+    report = await world.dispatch()
+    assert (report.finished, report.refused) == (1, {"expired": 1})
+    assert REFUSED.labels("expired")._value.get() == counted + 1
     done = await world.lead(lead.id)
     assert (done.state, done.outcome) == ("finished", "expired")
 
