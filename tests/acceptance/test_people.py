@@ -48,8 +48,9 @@ EXPECTED = {
     "24": "transferred",
     "25": "completed",
     "26": "completed",
+    "28": "completed",
 }
-TAKE_LONGEST = ("11", "19", "26", "24", "03", "22", "23")
+TAKE_LONGEST = ("11", "19", "26", "28", "24", "03", "22", "23")
 """Are called first, so that all are done sooner."""
 ALL_TOOLS = {"24", "26"}
 """Who needs a template with a transfer and keys."""
@@ -172,7 +173,7 @@ def test_the_transcript_holds_what_was_said_and_nothing_else(evening: Evening, e
         assert all(text in said for text in heard), (heard, said)
 
 
-@pytest.mark.parametrize("ending", ["00", "01", "13", "15", "16", "17", "22", "24", "26"])
+@pytest.mark.parametrize("ending", ["00", "01", "13", "15", "16", "17", "22", "24", "26", "28"])
 def test_what_decided_the_call_stands_in_its_transcript(evening: Evening, ending: str) -> None:
     call = evening.calls[ending][-1]
     truth = next(c for c in evening.ledger["calls"] if c["sid"] == call["call_sid"])
@@ -235,12 +236,42 @@ def test_every_talk_has_its_milestones(evening: Evening, ending: str) -> None:
     assert wanted <= kinds
 
 
+def test_who_hears_badly_is_told_again_what_was_said(evening: Evening) -> None:
+    turns = evening.calls["28"][-1]["transcript"]
+    said = [words(turn["text"]) for turn in turns if turn["role"] == "agent"]
+    asked = [words(turn["text"]) for turn in turns if turn["role"] == "person"]
+    assert sum("again" in text or "repeat" in text or "what did" in text for text in asked) == 2
+    greeted = [text for text in said if "this is ada" in text]
+    assert len(greeted) == 3, f"the greeting, and twice once more: {said}"
+
+
 def test_a_menu_is_left_by_its_keys_and_who_is_behind_it_is_talked_to(evening: Evening) -> None:
     call = evening.calls["26"][-1]
     pressed = next(tool for tool in call["tools"] if tool["name"] == "send_digits")
     assert (pressed["arguments"], pressed["result"]) == ({"digits": "1"}, {"pressed": "1"})
     said = [turn["text"] for turn in call["transcript"] if turn["role"] == "person"]
     assert any("who is this" in text for text in said), "who came after the key"
+
+
+def test_who_screens_calls_is_told_who_calls_and_why(evening: Evening) -> None:
+    turns = evening.calls["23"][-1]["transcript"]
+    heard = [(turn["role"], words(turn["text"])) for turn in turns]
+    asked = next(n for n, (role, text) in enumerate(heard) if role == "person")
+    answer = next(text for role, text in heard[asked:] if role == "agent")
+    assert "automated assistant" in answer
+    assert "appointment" in answer
+    held = next(n for n, (_, text) in enumerate(heard) if "stay on the line" in text)
+    assert any("who is this" in text for role, text in heard[held:] if role == "person")
+
+
+def test_a_fax_is_hung_up_on_and_a_full_mailbox_gets_no_message(evening: Evening) -> None:
+    fax, full = (
+        next(c for c in evening.ledger["calls"] if c["to"] == PREFIX + ending)
+        for ending in ("06", "05")
+    )
+    assert fax["ended_by"] == "caller"
+    assert not fax["utterances"]
+    assert full["message_seconds"] in {None, 0}
 
 
 def test_who_wants_a_human_meets_one(evening: Evening) -> None:
