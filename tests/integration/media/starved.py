@@ -14,7 +14,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Stretch:
-    """A stretch of time: on the wall, and starved (of this process and all that it started)."""
+    """A stretch of time: on the wall, and starved (this process, and the providers it started)."""
 
     wall: float  # when it began; once it has ended: how long it was
     starved: float
@@ -37,6 +37,10 @@ class Stretch:
         return f"{self.seconds:.2f} s ({self.wall:.2f} on the wall, {self.starved:.2f} starved)"
 
 
+_KEEP_NOBODY_WAITING = frozenset({"postgres", "redis-server"})
+"""No sound waits for the stores: what they were kept from is no excuse."""
+
+
 def starved_seconds() -> float:
     """So far, of all threads. Those of one process that wait at once are all counted."""
     return sum(map(_starved, _family(os.getpid())))
@@ -51,6 +55,9 @@ def _starved(pid: int) -> float:
 
 
 def _family(pid: int) -> list[int]:
+    with suppress(OSError):
+        if Path(f"/proc/{pid}/comm").read_text().strip() in _KEEP_NOBODY_WAITING:
+            return []
     found = [pid]
     for thread in _threads(pid):
         with suppress(OSError):

@@ -53,6 +53,7 @@ class Called:
     record: Record
     line: MediaLine
     silence: Stretch  # the longest
+    wall: float  # the longest on the wall: on an idle machine the same
     injected: Mapping[str, int]
 
     def kinds(self, provider: str) -> list[str]:
@@ -199,7 +200,8 @@ async def call(pod: RunningPod, providers: str, fault: Fault, key: str) -> Calle
     person.over()
     record = await closed_record(pod.runtime, called.attempt_id)
     injected = await set_faults(providers, key, Fault("none"))
-    return Called(record, line, person.longest, injected)
+    wall = max(silence.wall for silence in person.silences)
+    return Called(record, line, person.longest, wall, injected)
 
 
 def with_key(settings: Settings, key: str) -> Settings:
@@ -302,7 +304,7 @@ async def problems_with(
         *(call(pod, providers, f, key) for pod, f, key in zip(pods, faults, keys, strict=True))
     )
     for fault, called in zip(faults, calls, strict=True):
-        print(f"{fault.name}: longest silence {called.silence}")
+        print(f"{fault.name}: longest silence {called.silence}, at most {called.wall:.2f} on it")
     return [
         f"{fault.name}: {problem}"
         for fault, called in zip(faults, calls, strict=True)
