@@ -91,7 +91,8 @@ def pytest_runtest_teardown() -> None:
 def _clean_environment() -> Iterator[None]:
     """Forget the settings of whoever runs the tests."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in (*map(variable_name, Settings.model_fields), "LOCAL_SERVER_URL"):
+        exporters = [name for name in os.environ if name.startswith("OTEL_")]
+        for name in (*map(variable_name, Settings.model_fields), "LOCAL_SERVER_URL", *exporters):
             patch.delenv(name, raising=False)
         yield
 
