@@ -12,7 +12,7 @@ from outdial_media.playback import CHARACTERS_A_SECOND
 from outdial_media.saying import Said
 
 BEFORE_END_SECONDS = 1.2
-"""Words that come so late in a question, or in a turn, are about it: people answer early."""
+"""Words that come so late in a short question, or in a turn, are about it: people answer early."""
 
 AFTER_QUESTION_SECONDS = 2.5
 """And so long after a question, while the agent says more."""
@@ -20,20 +20,20 @@ AFTER_QUESTION_SECONDS = 2.5
 LONGEST = 5
 """Words. Who says more wants to be heard."""
 
-# Never: no, stop, wait, what, sorry, hello. They want something.
+# Never: no, mm-mm, uh-uh, stop, wait, what, sorry, hello. They want something.
 _ENGLISH = """
-mm | mhm | mhmm | mmhm | mmhmm | mm hm | mm hmm | hm | hmm | uh huh | uhhuh | aha | ah | oh | ooh
+mhm | mhmm | mmhm | mmhmm | mm hm | mm hmm | hm | hmm | uh huh | uhhuh | aha | ah | oh | ooh
 okay | ok | k | right | all right | alright | yeah | yea | yep | yup | ya | yes | sure | i see
 got it | gotcha | i got it | understood | i understand | of course | exactly | absolutely
 true | great | good | fine | cool | nice | perfect | wow | makes sense | go on | go ahead
 """
 _GERMAN = """
-mm | mhm | mhmm | mmhm | hm | hmm | aha | ah | ach | ach so | achso | oh | okay | ok | ja | jaja
+mhm | mhmm | mmhm | hm | hmm | aha | ah | ach | ach so | achso | oh | okay | ok | ja | jaja
 jo | genau | gut | alles klar | klar | verstehe | ich verstehe | verstanden | richtig | stimmt
 natürlich | sicher | schön | prima | super | toll | in ordnung
 """
 _SPANISH = """
-mm | mhm | mhmm | ajá | aja | ah | ah ya | oh | ok | okay | vale | sí | si | ya | ya veo | claro
+mhm | mhmm | ajá | aja | ah | ah ya | oh | ok | okay | vale | sí | si | ya | ya veo | claro
 claro que sí | bien | muy bien | bueno | entiendo | entendido | de acuerdo | exacto | perfecto
 correcto | por supuesto
 """
@@ -84,8 +84,8 @@ def backchannels(language: str, own: tuple[str, ...] | None) -> Backchannels:
 def invites_answer(said: Said) -> bool:
     """Whether a word that is said now answers the agent.
 
-    It does towards the end of a question and for a while after it, and towards the end of the turn:
-    the agent stops there, and waits for the person.
+    It does in the second half of a question and for a while after it, and towards the end of the
+    turn: the agent stops there, and waits for the person.
     """
     saying, text = said.saying, said.saying.text
     pace = len(text) / saying.seconds if saying.whole and saying.seconds else CHARACTERS_A_SECOND
@@ -93,11 +93,13 @@ def invites_answer(said: Said) -> bool:
     before, after = BEFORE_END_SECONDS * pace, AFTER_QUESTION_SECONDS * pace
     if saying.whole and len(text) - at <= before:
         return True
-    return any(
-        -before <= at - end.end() <= after
-        for end in _SENTENCE_END.finditer(text)
-        if not _QUESTION.isdisjoint(end.group())
-    )
+    began = 0
+    for end in _SENTENCE_END.finditer(text):
+        early = max(before, (end.end() - began) / 2)
+        if not _QUESTION.isdisjoint(end.group()) and -early <= at - end.end() <= after:
+            return True
+        began = end.end()
+    return False
 
 
 def _words(text: str) -> Words:

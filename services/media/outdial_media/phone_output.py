@@ -15,6 +15,7 @@ from pipecat.frames.frames import (
     OutputDTMFUrgentFrame,
     StartFrame,
     TTSStartedFrame,
+    TTSStoppedFrame,
     TTSTextFrame,
     VADUserStartedSpeakingFrame,
     VADUserStoppedSpeakingFrame,
@@ -141,6 +142,8 @@ class PhoneOutput(BaseOutputTransport):
             self._sayings.sound(len(frame.audio) / (2 * frame.sample_rate))
         elif isinstance(frame, TTSTextFrame):
             self._sayings.words(frame.text)
+        elif isinstance(frame, TTSStoppedFrame):
+            self._sayings.voice_stopped()
         elif isinstance(frame, LLMFullResponseEndFrame | LLMAssistantPushAggregationFrame):
             self._sayings.end()
 

@@ -8,11 +8,15 @@ from outdial_media.playback import characters_heard
 
 @dataclass
 class Saying:
-    """One turn of the agent's. `whole`: all of its words and sound are there."""
+    """One turn of the agent's.
+
+    `whole`: as far as is known, all of its sound is there. `ended`: nothing more belongs to it.
+    """
 
     text: str = ""
     seconds: float = 0.0
     whole: bool = False
+    ended: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,14 +48,21 @@ class Sayings:
         """Words have come."""
         coming = self._coming()
         coming.text = f"{coming.text} {text}".strip()
+        coming.whole = False
 
     def sound(self, seconds: float) -> None:
         """Sound has come."""
         self._coming().seconds += seconds
 
+    def voice_stopped(self) -> None:
+        """The voice has said all that it was given: a turn's end is told much later."""
+        if self._waiting:
+            self._waiting[-1].whole = True
+
     def end(self) -> None:
         """A turn has come to its end."""
-        self._coming().whole = True
+        coming = self._coming()
+        coming.whole = coming.ended = True
 
     def sent(self) -> None:
         """The current turn was sent to its end."""
@@ -63,6 +74,6 @@ class Sayings:
         self._waiting.clear()
 
     def _coming(self) -> Saying:
-        if not self._waiting or self._waiting[-1].whole:
+        if not self._waiting or self._waiting[-1].ended:
             self._waiting.append(Saying())
         return self._waiting[-1]

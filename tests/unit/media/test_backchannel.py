@@ -38,6 +38,7 @@ def test_a_listener_s_words(text: str) -> None:
         "Yes, but not on Monday.",
         "Okay, stop.",
         "uh-uh",
+        "Mm-mm.",
         "I",
         "Right, who is this?",
         "Stop calling me.",
@@ -108,11 +109,12 @@ def said(text: str, words: str, *, seconds: float = 0.0) -> Said:
         ("I have", False),
         ("down for you.", False),
         ("anything", False),
+        ("that you would", True),
         ("like us to know", True),
         ("about it?", True),
     ],
 )
-def test_words_towards_the_end_of_a_question_answer_it(words: str, answer: bool) -> None:
+def test_words_in_the_second_half_of_a_question_answer_it(words: str, answer: bool) -> None:
     assert invites_answer(said(f"{STATEMENT} {QUESTION}", words)) is answer
 
 
