@@ -34,7 +34,7 @@ def with_conversation(facts: Facts, events: Iterable[Event]) -> Facts:
         opted_out="opt_out" in called,
         wrong_person="wrong_person" in called,
         callback_at=_callback_at(tools),
-        transferred="transferred" in kinds or transfer_status in MET,
+        transferred="transferred" in kinds or any(map(_have_met, events)),
         transfer_status=transfer_status,
         transfer_failed=any(_nobody_came(event) for event in events),
         voicemail_reached="voicemail_reached" in called,
@@ -52,11 +52,23 @@ def _transfer_status(events: Iterable[Event]) -> str | None:
     return _text(ended[-1], "DialCallStatus") if ended else None
 
 
+def have_met(dial: Mapping[str, object]) -> bool:
+    """Whether the two have talked, by the carrier's form about the dial.
+
+    Who picks up, hears the whisper and hangs up has not been connected.
+    """
+    return dial.get("DialCallStatus") in MET and dial.get("DialBridged") != "false"
+
+
+def _have_met(event: Event) -> bool:
+    return event.source is Source.TRANSFER and have_met(event.payload)
+
+
 def _nobody_came(event: Event) -> bool:
     """A dial that failed while the person waited; one who hangs up meanwhile ends it as well."""
     return (
         event.source is Source.TRANSFER
-        and event.payload.get("DialCallStatus") not in MET
+        and not have_met(event.payload)
         and event.payload.get("CallStatus") == "in-progress"
     )
 

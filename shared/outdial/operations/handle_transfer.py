@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from outdial.domain.attempt_state import Plan
 from outdial.domain.call_events import Event
-from outdial.domain.fold_conversation import MET
+from outdial.domain.fold_conversation import MET, have_met
 from outdial.operations.ask_in_time import Away, ask_in_time
 from outdial.operations.continue_call import Asked, answer, connect_again, next_stream, say
 from outdial.operations.conversation_record import fill_for_call
@@ -36,15 +36,16 @@ class TransferEnded(Asked):
 
     @property
     def dial_status(self) -> str:
-        """One of completed, answered, busy, no-answer, failed and canceled."""
-        return str(self.told.payload.get("DialCallStatus", ""))
+        """Why nobody came: busy, no-answer (also who picked up and left), failed or canceled."""
+        status = str(self.told.payload.get("DialCallStatus", ""))
+        return "no-answer" if status in MET else status
 
 
 async def handle_transfer_ended(gateway: Gateway, ended: TransferEnded) -> Answered:
     """Hang up when they have met; else the agent takes the call back. Asked twice, the same."""
     urls = CallbackUrls(gateway.runtime.settings)
     again = urls.transfer_ended(ended.attempt_id, ended.holds + 1, ended.dial_status)
-    if ended.call_status == "in-progress" and ended.dial_status in MET:
+    if ended.call_status == "in-progress" and have_met(ended.told.payload):
         return say(ended, twiml.hangup())
     return await answer(
         gateway, ended, again, lambda attempt: _nobody_came(gateway, attempt, ended, again)

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from outdial.domain.attempt_state import Plan
 from outdial.domain.call_events import Event, Source
 from outdial.domain.fold_conversation import stream_no
 from outdial.domain.fold_events import fold
@@ -71,14 +72,15 @@ def is_out(attempt: Attempt, pods: Sequence[PodView]) -> bool:
 
 
 def nobody_had_it(attempt: Attempt, events: Sequence[Event]) -> bool:
-    """Whether the call was on hold: it stands on no pod, and none was told to take this stream.
+    """Whether no pod had the call: none was told to take its stream, or the carrier had a message.
 
-    Which pod takes it is written after the answer; that it was answered may be known sooner.
+    Which pod takes a call is written after the answer; that it was answered may be known sooner.
     """
-    return attempt.pod is None and not any(
+    taken = any(
         (event.source, event.kind) in _TAKEN and stream_no(event) == attempt.stream_no
         for event in events
     )
+    return attempt.pod is None and (attempt.plan == Plan.VOICEMAIL or not taken)
 
 
 async def _pods(runtime: Runtime) -> Sequence[PodView]:

@@ -41,6 +41,21 @@ async def test_it_is_settled_at_once_and_the_lead_is_tried_again(
         assert (await session.get_one(Lead, on_hold.lead_id)).state == "retry"
 
 
+async def test_a_message_that_the_carrier_spoke_waits_for_no_pod(
+    twilio: Twilio, world: World
+) -> None:
+    await world.pods("pod-1")
+    await world.reserve()
+    await world.change(state="in_progress", plan="voicemail")
+    await world.pod_says("stream_started", stream_no=1)
+    spoken = await twilio.post(f"/twilio/callback/stream-ended/{world.attempt_id}/1")  # it died
+    assert verbs(spoken) == ["Say", "Redirect"]
+    await twilio.post(f"/twilio/callback/voicemail-spoken/{world.attempt_id}")
+    await hang_up(twilio, world)
+    assert await settle_unclosed_attempts(world.runtime) == 1
+    assert (await world.attempt()).outcome == "voicemail_left"
+
+
 async def test_a_pod_that_was_just_told_to_take_it_is_waited_for(
     twilio: Twilio, on_hold: World
 ) -> None:

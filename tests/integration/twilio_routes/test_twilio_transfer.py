@@ -170,6 +170,20 @@ async def test_a_socket_that_was_refused_leaves_it_to_the_next_to_say(
     assert await nobody_came(world, 3)
 
 
+async def test_who_picks_up_and_leaves_before_they_meet_has_not_come(
+    twilio: Twilio, world: World
+) -> None:
+    await put_through(world)
+    answer = await dial_ended(twilio, world.attempt_id, "completed", DialBridged="false")
+    assert stream_of(answer, world)[1] == 2
+    brief = await open_conversation(world.runtime, world.attempt_id, 2)
+    assert brief is not None
+    assert "nobody took the call (no-answer)" in str(brief.tool_history[-1].result)
+    await settle_attempt(world.runtime, world.attempt_id)
+    facts = (await world.attempt()).facts
+    assert (facts["transferred"], facts["transfer_failed"]) == (False, True)
+
+
 async def test_asked_twice_at_once_it_is_taken_back_once(twilio: Twilio, world: World) -> None:
     await put_through(world)
     await stream_ended(twilio, world)
