@@ -219,12 +219,12 @@ def test_a_listener_s_words_do_not_stop_the_agent(evening: Evening) -> None:
         return call, truth, heard
 
     call, truth, heard = greeted("21")
-    plain, _, whole = greeted("17")
+    whole = min(greeted(ending)[2] for ending in ("00", "17", "25"))
     assert truth["utterances"][0]["intent"] == "backchannel"
     assert heard >= whole - 0.2
-    first = next(turn for turn in call["transcript"] if turn["role"] == "agent")
-    undisturbed = next(turn for turn in plain["transcript"] if turn["role"] == "agent")
-    assert (first["text"], first["interrupted"]) == (undisturbed["text"], False)
+    greeting = next(t for t in call["transcript"] if t["role"] == "agent" and "Ada" in t["text"])
+    assert greeting["text"].endswith("Can you make it?")
+    assert not greeting["interrupted"]
 
 
 @pytest.mark.parametrize("ending", TALKS)
