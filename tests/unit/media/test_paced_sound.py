@@ -4,6 +4,7 @@ import asyncio
 import struct
 
 import pytest
+
 from outdial_media.paced_sound import PacedSound
 from outdial_media.telephone_line import TelephoneLine
 from outdial_media.twilio_frames import SAMPLE_RATE

@@ -1,6 +1,7 @@
 """What the agent says, from when it comes until it was sent."""
 
 import pytest
+
 from outdial_media.saying import Said, Sayings
 
 pytestmark = pytest.mark.unit
