@@ -5,7 +5,8 @@ from a seed, and started again; the carrier loses, repeats, delays and reorders 
 answers POSTs with errors, late, or not at all; hints come twice. Then Outdial's rows are compared
 with the carrier's ledger. Writes var/chaos/summary.json; exits with 1 if a target is missed.
 
-Sizes: OUTDIAL_CHAOS_LEADS (10000), OUTDIAL_CHAOS_KILLS (108), OUTDIAL_CHAOS_SEED (a new one).
+Sizes: OUTDIAL_CHAOS_LEADS (10000), OUTDIAL_CHAOS_RETRIES (1) of each, OUTDIAL_CHAOS_KILLS (108),
+OUTDIAL_CHAOS_SEED (a new one).
 """
 
 import os
@@ -33,6 +34,7 @@ def main() -> int:
         seed=seed,
         every=8.0,
         longest_freeze=40.0,
+        max_retries=int(os.environ.get("OUTDIAL_CHAOS_RETRIES", "1")),
         shares=workload.ONE_IN_FIVE_ANSWERS,
         patience=600 + 0.3 * leads + 10 * kills,
         plan=Plan(

@@ -34,6 +34,7 @@ class Sizes:
     every: float  # between two blows, on average
     longest_freeze: float
     patience: float  # for the whole trial
+    max_retries: int = 1
     shares: dict[str, int] = field(default_factory=lambda: workload.SHARES)
     faults: dict[str, Any] = field(default_factory=lambda: workload.FAULTS)
     plan: Plan = field(default_factory=Plan)
@@ -93,7 +94,7 @@ class Trial:
         self._sandbox("POST", "settings", json=trouble)
         workload.write_csv(file, workload.phones(sizes.leads, sizes.seed, sizes.shares))
         with ApiClient(info.api_url, info.api_key) as api:
-            workload.start_campaign(api, file)
+            workload.start_campaign(api, file, sizes.max_retries)
         self._say(f"{sizes.leads} leads are waiting, dialing begins")
         self._begun = time.monotonic()
         echo = HintEcho(info.postgres, info.redis, sizes.seed)
@@ -163,7 +164,7 @@ class Trial:
         ledger = self._sandbox("GET", "ledger")
         leads = self._rows("SELECT l.*, c.phone FROM leads l JOIN contacts c ON c.lead_id = l.id")
         attempts = self._rows("SELECT * FROM attempts")
-        verdict = judge(leads, attempts, ledger, workload.MAX_RETRIES)
+        verdict = judge(leads, attempts, ledger, self._sizes.max_retries)
         report = Report(
             seed=self._sizes.seed,
             leads=len(leads),

@@ -8,7 +8,6 @@ from pathlib import Path
 from outdial_cli.api_client import ApiClient, Json
 
 CAMPAIGN = "chaos"
-MAX_RETRIES = 1
 
 # Of a hundred people. The others' endings stand in docs/sandbox.md.
 SHARES = {
@@ -95,9 +94,9 @@ def write_csv(file: Path, numbers: Iterable[str]) -> None:
         writer.writerows((f"lead-{n}", phone, "Maria") for n, phone in enumerate(numbers))
 
 
-def start_campaign(api: ApiClient, file: Path) -> None:
+def start_campaign(api: ApiClient, file: Path, max_retries: int) -> None:
     """Template, campaign and leads; then dialing begins."""
-    api.post("/v1/templates", _template())
+    api.post("/v1/templates", _template(max_retries))
     api.post("/v1/campaigns", {"name": CAMPAIGN, "template": CAMPAIGN})
     answer = api.post_file(f"/v1/campaigns/{CAMPAIGN}/leads?results=refused", file, "text/csv")
     if answer["refused"] or answer["duplicates"]:
@@ -105,7 +104,7 @@ def start_campaign(api: ApiClient, file: Path) -> None:
     api.post(f"/v1/campaigns/{CAMPAIGN}/start")
 
 
-def _template() -> Json:
+def _template(max_retries: int) -> Json:
     reasons = ("busy", "no_answer", "declined", "failed", "canceled", "machine")
     ours = ("technical_failure", "hung_up", "silent")
     return {
@@ -118,7 +117,7 @@ def _template() -> Json:
         },
         "voicemail": {"mode": "leave_message", "script": "Please call us back. Goodbye."},
         "retry": {
-            "max_retries": MAX_RETRIES,
+            "max_retries": max_retries,
             "cooldowns": dict.fromkeys((*reasons, *ours), 5),
         },
         "recording": False,
