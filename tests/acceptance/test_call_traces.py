@@ -46,7 +46,7 @@ def spans(call: Json, collector: Collector) -> list[SentSpan]:
     def told() -> set[tuple[str, str]]:
         return {(span.service, span.name) for span in collector.of_trace(trace_id)}
 
-    wait_until(lambda: told() >= PARTS, 30, f"the spans of trace {trace_id}")
+    wait_until(lambda: told() >= PARTS, 30, lambda: f"{PARTS - told()} of trace {trace_id}")
     return collector.of_trace(trace_id)
 
 

@@ -184,12 +184,16 @@ def test_postgres_is_away(house: WatchedHouse) -> None:
     assert house.rows(stored, live) == [(before[0][0] + 1,)]
     everything_ends_well(house, "215")
     the_live_call_went_on(house, live)
-    results = Counter(
-        webhook["result"]
-        for call in house.carrier("GET", "ledger")["calls"]
-        for webhook in call["webhooks"]
-        if webhook["purpose"] in {"twiml", "action"}
-    )
-    # None: later than the 1.5 s that the carrier waits, now and then on a busy machine.
-    assert set(results) <= {200, None}, results
-    assert results[None] <= results[200] / 10, results
+    nobody_hears_an_error(house)
+
+
+def nobody_hears_an_error(house: WatchedHouse) -> None:
+    """Each question of the carrier was answered with TwiML; a late answer, by the fallback."""
+    for call in house.carrier("GET", "ledger")["calls"]:
+        asked: dict[str, list[int | None]] = {}
+        for webhook in call["webhooks"]:
+            asked.setdefault(webhook["purpose"], []).append(webhook["result"])
+        first = Counter(asked.get("twiml", []) + asked.get("action", []))
+        # None: later than the 1.5 s that the carrier waits, now and then on a busy machine.
+        assert set(first) <= {200, None}, call["webhooks"]
+        assert asked.get("fallback", []).count(200) >= first[None], call["webhooks"]

@@ -7,6 +7,7 @@ token, and so no call.
 """
 
 import hashlib
+import math
 from pathlib import Path
 
 from redis.asyncio import Redis
@@ -49,7 +50,7 @@ async def count_departure(redis: Redis, account: str, calls_per_second: float) -
         redis.RedisError: Redis is away. Do not call.
 
     """
-    second, ten = max(1, int(calls_per_second)), max(1, int(10 * calls_per_second))
+    second, ten = math.ceil(calls_per_second), max(1, math.floor(10 * calls_per_second))
     return await _seconds(redis, _COUNT, f"outdial:departed:{account}", second, ten, keys=1)
 
 

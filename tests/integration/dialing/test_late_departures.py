@@ -46,7 +46,17 @@ async def test_ten_seconds_have_no_room_for_one_more(runtime: Runtime) -> None:
 async def test_a_slow_pace_still_departs(runtime: Runtime, rate: float) -> None:
     assert await count_departure(runtime.redis, ACCOUNT, rate) == 0
     assert await count_departure(runtime.redis, "AC-other", rate) == 0
-    assert (await count_departure(runtime.redis, ACCOUNT, rate) > 0) == (rate < 2)
+    assert (await count_departure(runtime.redis, ACCOUNT, rate) > 0) == (rate <= 1)
+
+
+@pytest.mark.parametrize("rate", [0.3, 1.0, 1.5, 2.5, 7.3, 30.0])
+async def test_who_is_on_time_never_waits(runtime: Runtime, rate: float) -> None:
+    """Eleven seconds of departures at the pace that is given out, and one more on time."""
+    seconds, microseconds = await runtime.redis.time()
+    now = seconds * 1000 + microseconds / 1000
+    before = [now - number * 1010 / rate for number in range(1, int(11 * rate) + 2)]
+    await runtime.redis.rpush(f"outdial:departed:{ACCOUNT}", *before)
+    assert await count_departure(runtime.redis, ACCOUNT, rate) == 0
 
 
 @pytest.mark.parametrize(

@@ -182,7 +182,11 @@ TABLE: dict[str, Entry] = {
         "call screening asks who is calling; then its owner comes and says yes",
     ),
     "24": Entry(
-        _talks("wants_a_human", Move(AfterBot(), say="human"), _BYE),
+        _talks(
+            "wants_a_human",
+            Move(AfterBot(), say="human"),
+            Move(AfterBot(6.0), say="bye", hang_up=2.5),  # waits to be connected
+        ),
         "asks for a human",
     ),
     "25": Entry(
@@ -211,7 +215,7 @@ TABLE: dict[str, Entry] = {
     "27": Entry(
         Talker(
             "colleague",
-            (Move(AfterOwn(0.5), say="colleague"), Move(AfterOwn(4.0), hang_up=0.0)),
+            (Move(AfterOwn(0.5), say="colleague"), Move(AfterOwn(9.0), hang_up=0.0)),
             answer=Answer("person", ring_seconds=1.0),
         ),
         "a human to put calls through to: says who they are, and hangs up 4 s later",
