@@ -9,7 +9,7 @@ ONLY ?=
 # Processes that run tests, which wait more than they work: parts, and whole stacks (2: one by sound, a
 # telephone network in real time, and beside it those without sound; 1: one after the other).
 WORKERS ?= 4
-STACKS ?= 2
+STACKS ?= 1
 # With ONLY, one of the two passes may well have no test that matches: pytest says so with exit 5.
 NONE_MATCHED = { code=$$?; test $$code = 5 && test -n "$(ONLY)" || exit $$code; }
 CHAOS := dialing fleet

@@ -261,10 +261,10 @@ def test_who_screens_calls_is_told_who_calls_and_why(evening: Evening) -> None:
     turns = evening.calls["23"][-1]["transcript"]
     heard = [(turn["role"], words(turn["text"])) for turn in turns]
     asked = next(n for n, (role, text) in enumerate(heard) if role == "person")
-    answer = next(text for role, text in heard[asked:] if role == "agent")
+    held = next(n for n, (_, text) in enumerate(heard) if "stay on the line" in text)
+    answer = " ".join(text for role, text in heard[asked:held] if role == "agent")
     assert "automated assistant" in answer
     assert "appointment" in answer
-    held = next(n for n, (_, text) in enumerate(heard) if "stay on the line" in text)
     assert any("who is this" in text for role, text in heard[held:] if role == "person")
 
 
