@@ -49,7 +49,7 @@ async def test_a_slow_pace_still_departs(runtime: Runtime, rate: float) -> None:
     assert (await count_departure(runtime.redis, ACCOUNT, rate) > 0) == (rate <= 1)
 
 
-@pytest.mark.parametrize("rate", [0.3, 1.0, 1.5, 2.5, 7.3, 30.0])
+@pytest.mark.parametrize("rate", [0.15, 0.25, 0.3, 1.0, 1.1, 1.25, 1.5, 2.5, 7.3, 30.0])
 async def test_who_is_on_time_never_waits(runtime: Runtime, rate: float) -> None:
     """Eleven seconds of departures at the pace that is given out, and one more on time."""
     seconds, microseconds = await runtime.redis.time()
