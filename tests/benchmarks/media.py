@@ -36,7 +36,7 @@ from typing import Any
 from http_load import quantile
 from media_bots import VAR, Bot, Lab, open_lab, open_pod, open_stock
 from media_callers import Job
-from media_processes import cpu_seconds, rss_mb
+from media_processes import cpu_seconds, rss_mb, run
 from outdial.domain.call_template import Turns
 
 QUICK = bool(os.environ.get("OUTDIAL_BENCH_QUICK"))
@@ -344,7 +344,7 @@ async def report() -> dict[str, Any]:
 
 def main() -> int:
     """Measure, write, print."""
-    result = asyncio.run(report())
+    result = run(report())
     OUT.parent.mkdir(parents=True, exist_ok=True)
     OUT.write_text(json.dumps(result, indent=2) + "\n")
     brief = {name: {k: v for k, v in result[name].items() if k != "rounds"}

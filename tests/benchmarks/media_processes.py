@@ -1,10 +1,20 @@
 """What a process costs, read from /proc; and a port to listen on."""
 
+import asyncio
 import os
+import signal
 import socket
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 _TICK = os.sysconf("SC_CLK_TCK")
+
+
+def run(work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
+    """`asyncio.run`, which SIGTERM ends as Ctrl-C does: what was started is ended first."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    return asyncio.run(work)
 
 
 def cpu_seconds(pid: int, *, children: bool = False) -> float:

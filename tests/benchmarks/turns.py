@@ -27,6 +27,7 @@ from typing import Any
 from http_load import quantile
 from media_bots import VAR, Bot, Lab, open_lab, open_pod, open_stock
 from media_callers import Job
+from media_processes import run
 from turns_script import SCRIPT, SENTENCE_TURNS
 
 QUICK = bool(os.environ.get("OUTDIAL_BENCH_QUICK"))
@@ -176,7 +177,7 @@ async def report() -> dict[str, Any]:
 
 def main() -> int:
     """Measure, write, print."""
-    result = asyncio.run(report())
+    result = run(report())
     OUT.parent.mkdir(parents=True, exist_ok=True)
     OUT.write_text(json.dumps(result, indent=2) + "\n")
     print(json.dumps(result, indent=2))
