@@ -14,7 +14,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from bench_stores import Stores, open_stores
 from outdial.domain.call_template import Agent, CallTemplate
@@ -31,7 +31,6 @@ from outdial.storage.tables import Campaign
 
 SMALL = int(os.environ.get("OUTDIAL_BENCH_SMALL_BACKLOG", "10000"))
 LARGE = int(os.environ.get("OUTDIAL_BENCH_BACKLOG", "1000000"))
-# Four phases of these and WARM_UP, sixty claims each, must leave some of the small backlog.
 ROUNDS = int(os.environ.get("OUTDIAL_BENCH_CLAIM_ROUNDS", "30"))
 WARM_UP = 5
 CALLS_PER_SECOND = 30.0  # two seconds' worth are claimed by a dispatch: 60
@@ -41,13 +40,13 @@ _FILL = """
 INSERT INTO leads (id, campaign_id, template_id, external_id, variables, next_attempt_at)
 SELECT gen_random_uuid(), :campaign, :template, 'L-' || n, '{"clinic": "Lakeside Clinic"}',
        now() - interval '1 hour' + n * interval '1 millisecond'
-FROM generate_series(1, :count) AS n
+FROM generate_series(CAST(:first AS int), CAST(:last AS int)) AS n
 """
 _CONTACTS = """
 INSERT INTO contacts (id, lead_id, position, phone, name, timezone)
 SELECT gen_random_uuid(), id, 0, '+1' || (2120000000 + substr(external_id, 3)::bigint),
        'Maria Lopez', 'Etc/UTC'
-FROM leads
+FROM leads WHERE NOT EXISTS (SELECT FROM contacts WHERE lead_id = leads.id)
 """
 # A third has been turned away until later, a third is done: what an old campaign looks like.
 _AGE = """
@@ -69,6 +68,9 @@ UPDATE leads SET state = 'finished', outcome = 'completed', live_attempt_id = NU
     next_attempt_at = NULL, finished_at = now() WHERE state = 'active'
     AND id = ANY(:leads)
 """
+_COUNTS = (
+    "SELECT count(*), count(*) FILTER (WHERE refusal IS NULL AND state = 'backlog') FROM leads"
+)
 _SCANS = "SELECT seq_scan FROM pg_stat_user_tables WHERE relname = 'leads'"
 
 
@@ -84,17 +86,15 @@ async def measure_claims() -> dict[str, Any]:
         small = await stack.enter_async_context(open_runtime(await _database(stores, "small")))
         large = await stack.enter_async_context(open_runtime(await _database(stores, "large")))
         await rebuild(small.redis, [])
-        both = (await _fill(small, SMALL), await _fill(large, LARGE))
+        both = (await _campaign(small), await _campaign(large))
         phases = {}
-        for name, prepare in (
-            ("fresh", None),
-            ("analyzed", "ANALYZE"),
-            ("aged", _AGE),
-            ("aged_and_analyzed", "ANALYZE"),
-        ):
-            for runtime in both if prepare else ():
-                async with runtime.sessions.begin() as session:
-                    await session.execute(text(prepare))
+        for name, share in (("fresh", 1), ("analyzed", 1), ("aged", 3), ("aged_and_analyzed", 3)):
+            for runtime, backlog in zip(both, (SMALL, LARGE), strict=True):
+                if name == "aged":
+                    await _run(runtime, _AGE)
+                await _fill_up(runtime, backlog // share)
+                if "analyzed" in name:
+                    await _run(runtime, "ANALYZE")
             phases[name] = await _phase(*both)
     return {
         "backlogs": [SMALL, LARGE],
@@ -175,15 +175,27 @@ async def _pods(runtime: Runtime) -> None:
         await beat(runtime.redis, heartbeat, runtime.settings)
 
 
-async def _fill(runtime: Runtime, count: int) -> Runtime:
-    """A running campaign with so many due leads; the runtime, without hints."""
+async def _campaign(runtime: Runtime) -> Runtime:
+    """A running campaign without leads; the runtime, without hints."""
     template = await create_template(runtime, CallTemplate("bench", Agent("Ada", "Hello.", "Ask.")))
     campaign = Campaign(id=new_id(), name="bench", template_id=template.id, status="running")
     async with runtime.sessions.begin() as session:
         session.add(campaign)
-        await session.flush()
-        await session.execute(text("ALTER TABLE leads SET (autovacuum_enabled = false)"))
-        ids = {"campaign": campaign.id, "template": template.id, "count": count}
-        await session.execute(text(_FILL), ids)
-        await session.execute(text(_CONTACTS))
+    await _run(runtime, "ALTER TABLE leads SET (autovacuum_enabled = false)")
     return dataclasses.replace(runtime, hints=_NoHints(runtime.settings))
+
+
+async def _fill_up(runtime: Runtime, due: int) -> None:
+    """As many due leads as the phase is about: the phase before has claimed some."""
+    async with runtime.sessions.begin() as session:
+        known, waiting = (await session.execute(text(_COUNTS))).one()
+        campaign = (await session.execute(select(Campaign))).scalar_one()
+        ids = {"campaign": campaign.id, "template": campaign.template_id}
+        numbers = {"first": known + 1, "last": known + due - waiting}
+        await session.execute(text(_FILL), ids | numbers)
+        await session.execute(text(_CONTACTS))
+
+
+async def _run(runtime: Runtime, statement: str) -> None:
+    async with runtime.sessions.begin() as session:
+        await session.execute(text(statement))
