@@ -116,7 +116,9 @@ def test_no_key_no_answer(http: httpx.Client, stack: Any) -> None:
 
 
 def test_flower_shows_tasks_with_readable_names(stack: Any) -> None:
-    tasks = httpx.get(f"{stack.info.flower_url}/api/tasks?limit=50", trust_env=False).json()
-    names = {task["name"] for task in tasks.values()}
-    assert names
+    def seen() -> set[str]:
+        tasks = httpx.get(f"{stack.info.flower_url}/api/tasks?limit=50", trust_env=False).json()
+        return {task["name"] for task in tasks.values()}
+
+    names = wait_until(seen, what="Flower asked the worker to report its tasks")
     assert all(str(name).startswith("outdial.") for name in names)

@@ -8,6 +8,8 @@ from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
+import uvloop
+
 from outdial.operations.runtime import Runtime, open_runtime
 from outdial.settings import Settings
 
@@ -18,7 +20,7 @@ class Child:
     """The loop, and what is open in it."""
 
     def __init__(self, settings: Settings) -> None:
-        self._runner = asyncio.Runner()
+        self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
         self._open = AsyncExitStack()
         self.runtime: Runtime = self.run(
             self._open.enter_async_context(open_runtime(settings)),

@@ -70,7 +70,7 @@ def gateway(place: Place, port: int) -> Service:
 
 
 def worker(place: Place) -> Service:
-    """The Celery worker. `-E`: it reports its tasks, for Flower."""
+    """The Celery worker. It reports its tasks once a Flower asks it to: see docs/architecture.md."""
     spec = place.spec(
         "worker",
         *_WORKER,
@@ -78,7 +78,6 @@ def worker(place: Place) -> Service:
         *("-c", "5"),  # about two of them wait for the next departure
         *("--hostname", "worker@%h"),
         *("--loglevel", "INFO"),
-        "-E",
         "--without-gossip",
         "--without-mingle",
     )
