@@ -1,4 +1,4 @@
-"""Connections that Postgres has let go of: found before they are used, or by who uses them first."""
+"""Connections that Postgres let go of: found before they are used, or by who uses them first."""
 
 import psycopg
 import pytest

@@ -70,7 +70,7 @@ def gateway(place: Place, port: int) -> Service:
 
 
 def worker(place: Place) -> Service:
-    """The Celery worker. It reports its tasks once a Flower asks it to: see docs/architecture.md."""
+    """The Celery worker. It reports its tasks once a Flower asks it to."""
     spec = place.spec(
         "worker",
         *_WORKER,
