@@ -71,7 +71,9 @@ UPDATE leads SET state = 'finished', outcome = 'completed', live_attempt_id = NU
 _COUNTS = (
     "SELECT count(*), count(*) FILTER (WHERE refusal IS NULL AND state = 'backlog') FROM leads"
 )
-_SCANS = "SELECT seq_scan FROM pg_stat_user_tables WHERE relname = 'leads'"
+_SCANS = """
+SELECT sum(seq_scan) FROM pg_stat_user_tables WHERE relname IN ('leads', 'contacts')
+"""
 
 
 class _NoHints(Hints):

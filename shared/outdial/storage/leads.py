@@ -11,8 +11,10 @@ from operator import attrgetter
 from typing import Any
 
 from psycopg import AsyncConnection
-from sqlalchemy import func, select, text, update
+from sqlalchemy import func, literal, select, text, true, update
+from sqlalchemy.dialects.postgresql import ARRAY, UUID
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from outdial.domain.lead_state import DUE_STATES, LeadState, ScheduledBy
 from outdial.domain.phone_number import zones_within
@@ -172,9 +174,13 @@ async def contacts_of(
 ) -> dict[uuid.UUID, list[Contact]]:
     """The contacts of each lead, in the order in which they are called."""
     found: dict[uuid.UUID, list[Contact]] = {}
-    rows = await session.scalars(
-        select(Contact).where(Contact.lead_id.in_(list(lead_ids))).order_by(Contact.position)
-    )
+    # One by one: before Postgres has looked at a great import (ANALYZE), it takes sixty leads for a
+    # fifth of all, and reads every contact there is. OFFSET 0 keeps it from thinking so.
+    wanted = func.unnest(literal(list(lead_ids), ARRAY(UUID(as_uuid=True)))).table_valued("id")
+    lead = wanted.render_derived("lead")
+    its = select(Contact).where(Contact.lead_id == lead.c.id).order_by(Contact.position).offset(0)
+    contact_of = aliased(Contact, its.lateral("contact"))
+    rows = await session.scalars(select(contact_of).select_from(lead).join(contact_of, true()))
     for contact in rows:
         found.setdefault(contact.lead_id, []).append(contact)
     return found

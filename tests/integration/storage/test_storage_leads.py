@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from psycopg.errors import UniqueViolation
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from outdial.domain.lead_state import LeadState, ScheduledBy
@@ -42,6 +42,16 @@ async def test_leads_are_written_whole(world: World) -> None:
         (0, "+12025550100", "Ada", "America/New_York"),
         (1, "+12025550101", None, None),
     ]
+
+
+async def test_contacts_are_found_without_reading_all_right_after_an_import(world: World) -> None:
+    ids = await world.insert(*[world.lead() for _ in range(5000)])  # Postgres has not analyzed them
+    async with world.sessions() as session:
+        found = await leads.contacts_of(session, ids[:60])
+        scans = await session.scalar(
+            text("SELECT seq_scan FROM pg_stat_xact_user_tables WHERE relname = 'contacts'")
+        )
+    assert (set(found), scans) == (set(ids[:60]), 0)
 
 
 async def test_an_import_that_fails_leaves_nothing(world: World) -> None:
