@@ -28,8 +28,8 @@ from outdial.operations.trace_attempt import span_of_attempt
 from outdial.operations.zombie_calls import OVER, is_zombie
 from outdial.routing.slot_reservation import extend, release
 from outdial.storage import attempts, call_events, leads, locks, suppressions
-from outdial.storage.lost_work import database_now
-from outdial.storage.tables import Attempt, CallEvent, Lead
+from outdial.storage.call_events import Told
+from outdial.storage.tables import Attempt, Lead
 from outdial.telephony.dial_result import NotUpdated
 
 _log = structlog.get_logger(__name__)
@@ -72,13 +72,15 @@ async def settle_attempt(
     *,
     append: Append | None = None,
     without_pod: bool = False,
+    if_told: bool = False,
 ) -> Settlement | None:
     """Settle an attempt; None if there is no such attempt, or `append` found nothing to do.
 
-    `without_pod`: nobody waits for the pod's last word any more.
+    `without_pod`: nobody waits for the pod's last word any more. `if_told`: nothing, and no lock,
+    if everything that was told of it has been read.
     """
     async with runtime.sessions.begin() as session:
-        locked = await lock_for_settling(session, attempt_id)
+        locked = await lock_for_settling(session, attempt_id, if_told=if_told)
         if locked is None:
             return None
         if append is not None:
@@ -92,20 +94,21 @@ async def settle_attempt(
 
 
 async def settle_if_told(runtime: Runtime, attempt_id: uuid.UUID) -> Settlement | None:
-    """`settle_attempt` for a hint: nothing, and no lock, if another hint had everything read."""
-    async with runtime.sessions() as session:
-        if not await call_events.has_unsettled(session, attempt_id):
-            return None
-    return await settle_attempt(runtime, attempt_id)
+    """`settle_attempt` for a hint: another hint may have had everything read."""
+    return await settle_attempt(runtime, attempt_id, if_told=True)
 
 
-async def lock_for_settling(session: AsyncSession, attempt_id: uuid.UUID) -> Locked | None:
-    """Lock number, lead and attempt, in the order that everybody keeps."""
-    found = await attempts.get(session, attempt_id)
+async def lock_for_settling(
+    session: AsyncSession, attempt_id: uuid.UUID, *, if_told: bool = False
+) -> Locked | None:
+    """Lock number, lead and attempt, in the order that everybody keeps.
+
+    None without such an attempt, or, with `if_told`, if it has no event that nobody has read.
+    """
+    found = await locks.lock_number_of(session, attempt_id, if_told=if_told)
     if found is None:
         return None
-    traces.about_attempt(found.id, found.lead_id)
-    await locks.lock_number(session, found.phone)
+    traces.about_attempt(attempt_id, found.lead_id)
     lead = await leads.lock(session, found.lead_id) if found.lead_id else None
     attempt = await attempts.lock(session, attempt_id)
     return Locked(attempt, lead) if attempt else None
@@ -117,10 +120,9 @@ async def settle_locked(
     """The same within a transaction that holds the locks; `after_settling` must follow it."""
     attempt = locked.attempt
     await session.flush()
-    unread = set(await call_events.unsettled_of(session, attempt.id))
-    rows = await call_events.of_attempt(session, attempt.id)
-    folded = fold(map(call_events.as_event, rows), attempt.call_sid)
-    now = await database_now(session)
+    told, now = await call_events.read(session, attempt.id)
+    unread = [one for one in told if one.unread]
+    folded = fold((one.event for one in told), attempt.call_sid)
     before = AttemptState(attempt.state)
 
     ends = ends_now(folded, without_pod=without_pod)
@@ -135,10 +137,10 @@ async def settle_locked(
         settlement.lead_due_at = await decide_lead(session, locked.lead, attempt, folded.facts, now)
     if settlement.state in _RINGS and settlement.state is not before:
         settlement.slot_lease_seconds = runtime.settings.reserved_slot_lease_seconds
-    settlement.stopped = await _heed_opt_out(session, attempt, rows, unread)
-    settlement.calls_to_end = _calls_to_end(attempt, rows, unread)
+    settlement.stopped = await _heed_opt_out(session, attempt, unread)
+    settlement.calls_to_end = _calls_to_end(attempt, unread)
     waiting = {number for numbers in settlement.calls_to_end.values() for number in numbers}
-    await call_events.mark_settled(session, unread - waiting)
+    await call_events.mark_settled(session, {one.number for one in unread} - waiting)
     return settlement
 
 
@@ -172,15 +174,12 @@ def _must_decide(lead: Lead, attempt: Attempt, changed: bool) -> bool:
     return changed and lead.version == attempt.lead_version
 
 
-async def _heed_opt_out(
-    session: AsyncSession, attempt: Attempt, rows: list[CallEvent], unread: set[int]
-) -> Stopped:
+async def _heed_opt_out(session: AsyncSession, attempt: Attempt, unread: list[Told]) -> Stopped:
     """An opt-out always acts, even if the pod that heard it died before it could say so."""
     said = any(
-        row.id in unread
-        and (row.source, row.kind) == (Source.POD, "tool_called")
-        and row.payload.get("name") == "opt_out"
-        for row in rows
+        (one.event.source, one.event.kind) == (Source.POD, "tool_called")
+        and one.event.payload.get("name") == "opt_out"
+        for one in unread
     )
     if not said:
         return Stopped()
@@ -190,17 +189,16 @@ async def _heed_opt_out(
     return await stop_attempts(session, others, StopReason.OPTED_OUT)
 
 
-def _calls_to_end(
-    attempt: Attempt, rows: list[CallEvent], unread: set[int]
-) -> dict[str, list[int]]:
+def _calls_to_end(attempt: Attempt, unread: list[Told]) -> dict[str, list[int]]:
     """Calls that go on and should not, with the unread events that tell of them."""
     found: dict[str, list[int]] = {}
-    for row in rows:
-        if row.id not in unread or row.call_sid is None:
+    for one in unread:
+        call_sid, payload = one.event.call_sid, one.event.payload
+        if call_sid is None:
             continue
-        status = str(row.payload.get("CallStatus") or row.payload.get("status") or "")
-        if is_zombie(attempt, row.call_sid, status):
-            found.setdefault(row.call_sid, []).append(row.id)
+        status = str(payload.get("CallStatus") or payload.get("status") or "")
+        if is_zombie(attempt, call_sid, status):
+            found.setdefault(call_sid, []).append(one.number)
     stopped = attempt.stop_reason is not None and attempt.state != AttemptState.ENDED
     if stopped and attempt.call_sid and attempt.facts.get("carrier_status") not in OVER:
         found.setdefault(attempt.call_sid, [])

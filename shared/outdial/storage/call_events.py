@@ -3,36 +3,57 @@
 import json
 import uuid
 from collections.abc import Iterable
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import delete, func, select, text
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Row, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from outdial.domain.call_events import Event, Source
 from outdial.storage.tables import CallEvent, Unsettled
 
 
+@dataclass(frozen=True)
+class Told:
+    """A fact as it was read, its number, and whether no settling has read it before."""
+
+    number: int
+    event: Event
+    unread: bool
+
+
+_APPEND = text("""
+    WITH written AS (
+        INSERT INTO call_events
+            (attempt_id, source, kind, dedupe_key, call_sid, payload, occurred_at)
+        VALUES (CAST(:attempt AS uuid), :source, :kind, :key, :sid, CAST(:payload AS jsonb), :at)
+        ON CONFLICT DO NOTHING
+        RETURNING id, attempt_id
+    ), to_settle AS (
+        INSERT INTO unsettled (event_id, attempt_id) SELECT id, attempt_id FROM written WHERE :loud
+    )
+    SELECT id FROM written
+""")
+
+
 async def append(
     session: AsyncSession, attempt_id: uuid.UUID, event: Event, *, to_settle: bool = True
 ) -> int | None:
     """Write a fact, to be settled (or not by itself); its number, or None if it was known."""
-    number = await session.scalar(
-        insert(CallEvent)
-        .values(
-            attempt_id=attempt_id,
-            source=event.source,
-            kind=event.kind,
-            dedupe_key=event.dedupe_key,
-            call_sid=event.call_sid,
-            payload=dict(event.payload),
-            occurred_at=event.occurred_at,
-        )
-        .on_conflict_do_nothing()
-        .returning(CallEvent.id)
+    number: int | None = await session.scalar(
+        _APPEND,
+        {
+            "attempt": attempt_id,
+            "source": event.source.value,
+            "kind": event.kind,
+            "key": event.dedupe_key,
+            "sid": event.call_sid,
+            "payload": json.dumps(dict(event.payload)),
+            "at": event.occurred_at,
+            "loud": to_settle,
+        },
     )
-    if number is not None and to_settle:
-        await session.execute(insert(Unsettled).values(event_id=number, attempt_id=attempt_id))
     return number
 
 
@@ -100,7 +121,7 @@ async def of_attempt(session: AsyncSession, attempt_id: uuid.UUID) -> list[CallE
     )
 
 
-def as_event(row: CallEvent) -> Event:
+def as_event(row: CallEvent | Row[Any]) -> Event:
     """The row as the rules see it."""
     return Event(
         source=Source(row.source),
@@ -126,21 +147,28 @@ async def unsettled_attempts(
     return list(rows.scalars())
 
 
-async def unsettled_of(session: AsyncSession, attempt_id: uuid.UUID) -> list[int]:
-    """Numbers of the events of an attempt that no settling has read."""
-    return list(
-        await session.scalars(select(Unsettled.event_id).where(Unsettled.attempt_id == attempt_id))
-    )
+_READ = text("""
+    SELECT clock_timestamp() AS now, told.id, told.source, told.kind, told.dedupe_key,
+        told.call_sid, told.payload, told.occurred_at, waiting.event_id IS NOT NULL AS unread
+    FROM (VALUES (1)) AS once
+    LEFT JOIN call_events AS told ON told.attempt_id = :attempt
+    LEFT JOIN unsettled AS waiting ON waiting.event_id = told.id
+    ORDER BY told.id
+""")
 
 
-async def has_unsettled(session: AsyncSession, attempt_id: uuid.UUID) -> bool:
-    """Whether an attempt has events that no settling has read."""
-    found = await session.scalar(
-        select(Unsettled.event_id).where(Unsettled.attempt_id == attempt_id).limit(1)
-    )
-    return found is not None
+async def read(session: AsyncSession, attempt_id: uuid.UUID) -> tuple[list[Told], datetime]:
+    """Every event of an attempt, as they arrived, and the moment by the database's clock."""
+    rows = (await session.execute(_READ, {"attempt": attempt_id})).all()
+    told = [Told(row.id, as_event(row), row.unread) for row in rows if row.id is not None]
+    return told, rows[0].now
 
 
 async def mark_settled(session: AsyncSession, event_ids: Iterable[int]) -> None:
     """Take exactly these off the list: one that came meanwhile stays on it."""
-    await session.execute(delete(Unsettled).where(Unsettled.event_id.in_(list(event_ids))))
+    numbers = list(event_ids)
+    if numbers:
+        await session.execute(_MARK_SETTLED, {"numbers": numbers})
+
+
+_MARK_SETTLED = text("DELETE FROM unsettled WHERE event_id = ANY(CAST(:numbers AS bigint[]))")
