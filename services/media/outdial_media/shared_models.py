@@ -21,7 +21,7 @@ from outdial.domain.call_template import Turns
 from outdial_media.twilio_frames import SAMPLE_RATE
 from outdial_media.voice_activity import SharedSilero, WindowsTogether
 
-SHORT_SPEECH_SECONDS = 0.9
+SHORT_SPEECH_SECONDS = 0.8
 SHORT_SPEECH_PROBABILITY = 0.005
 """Smart Turn hesitates at "no" and "hello?" (0.01 to 0.2), which are whole answers on the
 telephone: so little speech is a turn unless the model is as good as sure that it is not."""
@@ -122,7 +122,7 @@ class SharedSmartTurn(BaseSmartTurn):
         return {"prediction": int(probability > self._threshold()), "probability": probability}
 
     def _threshold(self) -> float:
-        # Voice activity reports speech late and goes on reporting it through its stop window.
+        # Voice activity reports speech late, and reports it until it has been silent for so long.
         late = (self._turns.start_ms - self._turns.silence_ms) / 1000
         spoken = self._speech_samples / self.sample_rate + late
         return SHORT_SPEECH_PROBABILITY if spoken <= SHORT_SPEECH_SECONDS else 0.5
