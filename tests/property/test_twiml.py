@@ -47,10 +47,11 @@ def test_a_stream_keeps_its_addresses_and_parameters(
 
 @given(text=anything, url=anything)
 def test_a_hold_says_waits_and_comes_back(text: str, url: str) -> None:
-    response = ET.fromstring(twiml.hold_and_redirect(text, url, 2))
+    response = ET.fromstring(twiml.hold_and_redirect(text, url, "fr-CA", 2))
     say, pause, redirect = response
     assert [verb.tag for verb in response] == ["Say", "Pause", "Redirect"]
     assert (say.text or "") == heard(text)
+    assert say.attrib == {"language": "fr-CA", "voice": "Polly.Chantal"}
     assert pause.attrib == {"length": "2"}
     assert (redirect.text or "") == heard(url)
 
@@ -60,7 +61,34 @@ def test_goodbye_is_said_before_hanging_up(text: str) -> None:
     response = ET.fromstring(twiml.say_goodbye(text, "de-DE"))
     assert [verb.tag for verb in response] == ["Say", "Hangup"]
     assert (response[0].text or "") == heard(text)
-    assert response[0].attrib == {"language": "de-DE"}
+    assert response[0].attrib == {"language": "de-DE", "voice": "Polly.Marlene"}
+
+
+@pytest.mark.parametrize(
+    ("tag", "spoken"),
+    [
+        ("de-AT", ("de-DE", "Polly.Marlene")),
+        ("en-us", ("en-US", "Polly.Joanna")),
+        ("es-419", ("es-MX", "Polly.Mia")),
+        ("es", ("es-ES", "Polly.Conchita")),
+        ("fr", ("fr-FR", "Polly.Celine")),
+        ("it", ("it-IT", "Polly.Carla")),
+        ("nl-BE", ("nl-NL", "Polly.Lotte")),
+        ("pt", ("pt-BR", "Polly.Vitoria")),
+        ("pt-PT", ("pt-PT", "Polly.Ines")),
+        ("multi", ("en-US", "Polly.Joanna")),
+        ("", ("en-US", "Polly.Joanna")),
+    ],
+)
+def test_the_carrier_speaks_the_nearest_that_it_knows(tag: str, spoken: tuple[str, str]) -> None:
+    (say,) = ET.fromstring(twiml.say("Oui", tag))
+    assert (say.attrib["language"], say.attrib["voice"]) == spoken
+
+
+@given(language=anything)
+def test_any_language_is_said_in_one_that_the_carrier_knows(language: str) -> None:
+    (say,) = ET.fromstring(twiml.say("Oui", language))
+    assert re.fullmatch("[a-z]{2}-[A-Z]{2}", say.attrib["language"])
 
 
 def test_the_short_ones() -> None:

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
+from outdial.domain.phrases import PHRASES
+from outdial.operations.connect_call import unable
 from outdial.settings import REQUIRED, Settings, variable_name
 
 pytestmark = pytest.mark.unit
@@ -182,3 +184,15 @@ def test_nobody_else_may_knock_at_gateways_and_pods() -> None:
             assert rule["ports"] == [{"port": 8000}]
     (open_to_all,) = policies["outdial-edge"]["ingress"]
     assert open_to_all == {"ports": [{"port": 8080}]}
+
+
+def test_the_edge_says_goodbye_in_every_language_as_the_gateway_does() -> None:
+    template = (ROOT / "deploy/nginx/outdial.conf.template").read_text(encoding="utf-8")
+    line = r"^    (default|\"~\*\^[a-z]{2}\") '(<Say .*</Say>)';$"
+    said = dict(re.findall(line, template, re.MULTILINE))
+    assert {key: text.replace("\\'", "'") for key, text in said.items()} == {
+        ("default" if tag == "en" else f'"~*^{tag}"'): unable(tag)
+        .partition("<Response>")[2]
+        .partition("<Hangup")[0]
+        for tag in PHRASES
+    }

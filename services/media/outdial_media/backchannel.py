@@ -37,7 +37,37 @@ mhm | mhmm | ajá | aja | ah | ah ya | oh | ok | okay | vale | sí | si | ya | y
 claro que sí | bien | muy bien | bueno | entiendo | entendido | de acuerdo | exacto | perfecto
 correcto | por supuesto
 """
-_LANGUAGES = {"en": _ENGLISH, "de": _GERMAN, "es": _SPANISH}
+_FRENCH = """
+mhm | hm | hmm | ah | ah bon | ah oui | oh | ok | okay | oui | ouais | d'accord | bien
+très bien | bien sûr | je vois | je comprends | j'ai compris | compris | c'est compris | exact
+exactement | tout à fait | c'est ça | voilà | parfait | super | entendu | en effet | effectivement
+"""
+_ITALIAN = """
+mhm | hm | ah | ah sì | eh sì | oh | ok | okay | sì | si | certo | certamente | va bene
+bene | benissimo | capisco | ho capito | capito | d'accordo | esatto | giusto | perfetto | ottimo
+infatti | chiaro | vero
+"""
+_PORTUGUESE = """
+mhm | hm | hum | uhum | aham | ah | ah sim | oh | ok | okay | sim | tá | tá bom | tá certo
+está bem | certo | claro | claro que sim | bom | bem | muito bem | entendi | entendo | percebo
+perfeito | exato | exatamente | isso | isso mesmo | com certeza | pois | pois é | de acordo
+correto | ótimo | beleza
+"""
+_DUTCH = """
+mhm | hm | hmm | aha | ah | oh | oké | ok | okay | ja | jaja | ja hoor | jawel | juist
+precies | goed | prima | mooi | fijn | klopt | dat klopt | natuurlijk | tuurlijk | zeker
+ik snap het | snap ik | ik begrijp het | begrijp ik | begrepen | duidelijk | inderdaad | is goed
+in orde
+"""
+_LANGUAGES = {
+    "de": _GERMAN,
+    "en": _ENGLISH,
+    "es": _SPANISH,
+    "fr": _FRENCH,
+    "it": _ITALIAN,
+    "nl": _DUTCH,
+    "pt": _PORTUGUESE,
+}
 
 _SENTENCE_END = re.compile(r"[.!?…？。！؟]+")
 _QUESTION = frozenset("?？؟")
@@ -75,7 +105,7 @@ class Backchannels:
 
 @lru_cache(maxsize=256)
 def backchannels(language: str, own: tuple[str, ...] | None) -> Backchannels:
-    """A template's own words, or those of its language; none are known of other languages."""
+    """A template's own words, or those of its language; `multi` has none."""
     known = _LANGUAGES.get(language.partition("-")[0].lower(), "")
     said = own if own is not None else tuple(re.split(r"[|\n]", known))
     return Backchannels(frozenset(words for text in said if (words := _words(text))))

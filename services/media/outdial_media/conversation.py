@@ -11,6 +11,7 @@ from pipecat.frames.frames import ErrorFrame
 
 from outdial.domain.attempt_state import Plan
 from outdial.domain.call_outcome import EndedBy
+from outdial.domain.phrases import phrases_for
 from outdial.observability import traces
 from outdial.observability.trace_ids import attempt_span
 from outdial.operations.conversation_record import (
@@ -31,7 +32,6 @@ from outdial_media.instructions import system_instruction
 from outdial_media.last_words import LastWords, hang_up, say_by_carrier
 from outdial_media.machine import SilenceWatch, wait_for_its_end
 from outdial_media.opening import Opening
-from outdial_media.phrases import phrases_for
 from outdial_media.pipeline import build_pipeline
 from outdial_media.pipeline_run import PipelineRun
 from outdial_media.provider_trouble import ProviderTrouble, Trouble

@@ -7,10 +7,10 @@ every provider gone.
 import asyncio
 from collections.abc import Callable
 
+from outdial.domain.phrases import phrases_for
 from outdial.operations.conversation_record import ConversationBrief
 from outdial_media import metrics
 from outdial_media.dead_air import DeadAir
-from outdial_media.phrases import phrases_for
 from outdial_media.pipeline import CallPipeline
 from outdial_media.provider_trouble import Trouble
 from outdial_media.speech_services import SpeechServices

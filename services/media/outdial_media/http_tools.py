@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from outdial.domain.call_template import HttpTool
+from outdial.domain.phrases import phrases_for
 from outdial.domain.placeholders import fill
 from outdial.operations.call_http_tool import call_http_tool
 from outdial.operations.conversation_record import ConversationBrief
 from outdial.operations.guarded_http import GuardedHttp
 from outdial.operations.tool_arguments import arguments_problem
-from outdial_media.phrases import phrases_for
 from outdial_media.tool_result import Call, ToolResult
 
 

@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from pipecat.processors.aggregators.llm_context import LLMContextMessage
 
+from outdial.domain.phrases import phrases_for
 from outdial.operations.conversation_record import ConversationBrief
 
 
@@ -17,6 +18,9 @@ def system_instruction(brief: ConversationBrief, local_time: str) -> str:
             "cannot know who is calling, say it again in other words."
         )
     parts.append(f"It is {local_time} where the person is.")
+    language = phrases_for(brief.template.language).name
+    if language != "English":
+        parts.append(f"Speak {language} ({brief.template.language}).")
     return "\n\n".join(parts)
 
 

@@ -2,9 +2,9 @@
 
 import structlog
 
+from outdial.domain.phrases import phrases_for
 from outdial.operations.conversation_record import ConversationBrief
 from outdial_media.instructions import earlier_messages
-from outdial_media.phrases import phrases_for
 from outdial_media.pipeline import CallPipeline
 from outdial_media.spare_voice import VoiceLost
 from outdial_media.speech_services import SpeechServices

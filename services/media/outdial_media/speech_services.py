@@ -19,6 +19,7 @@ from pipecat.services.groq.llm import GroqLLMService
 from pipecat.services.stt_latency import DEEPGRAM_TTFS_P99
 
 from outdial.domain.call_template import CallTemplate, ServiceChoice
+from outdial.domain.languages import deepgram_language
 from outdial.settings import Settings
 from outdial_media.foreign_hearing import HearsOn
 from outdial_media.foreign_services import ForeignServices
@@ -108,7 +109,9 @@ class SpeechServices:
             sample_rate=SAMPLE_RATE,
             # Counted from the end of speech, which voice activity reports this much later.
             ttfs_p99_latency=DEEPGRAM_TTFS_P99 + template.turns.silence_ms / 1000,
-            settings=DeepgramSTTService.Settings(model=model, language=template.language),
+            settings=DeepgramSTTService.Settings(
+                model=model, language=deepgram_language(template.language)
+            ),
         )
 
     def thinking(self, template: CallTemplate, system_instruction: str) -> PhoneLLM:

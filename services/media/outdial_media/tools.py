@@ -10,6 +10,7 @@ import structlog
 from pipecat.adapters.llm.schemas.function_schema import FunctionSchema
 from sqlalchemy.exc import SQLAlchemyError
 
+from outdial.domain.phrases import phrases_for
 from outdial.observability import traces
 from outdial.operations.conversation_record import (
     ConversationBrief,
@@ -22,7 +23,6 @@ from outdial.operations.runtime import Runtime
 from outdial.operations.suppress_number import suppress
 from outdial.operations.tool_arguments import DIGITS, arguments_problem, callback_time
 from outdial_media.http_tools import HttpTools
-from outdial_media.phrases import phrases_for
 from outdial_media.tool_result import Call, ToolResult
 from outdial_media.tool_schemas import tool_schemas
 

@@ -7,6 +7,8 @@ whoever meant it as one waits longer for a reply.
 
 import re
 
+from outdial_media.open_endings import EXCEPTED, WANTING
+
 _ENGLISH = """
 the | a | an | my | your | his | our | their | and | or | but | because | if | although
 unless | until | than | of | at | from | with | for | on | into | between
@@ -22,16 +24,31 @@ _SPANISH = """
 el | la | los | las | un | una | mi | su | y | o | pero | porque | que | de | del | con | para
 por | en | al | eh | em | este | a ver | déjeme ver | es que | o sea
 """
-_COMPLETE = {
-    "en": """
-    it is | he is | she is | that is | this is | what is | who is | where is | how is | there is
-    they are | we are | you are | there are | who are | where are | it was | he was | she was
-    that was | they were | we were | you were | there were | hold on | go on | hang on
-    later on | i am | know of | oh my
-    """,
-    "de": "",
-    "es": "",
-}
+_FRENCH = """
+le | la | les | des | du | de | mon | ma | mes | son | sa | ses | notre | votre | leur | et | ou
+mais | parce que | car | que | à | au | aux | avec | pour | par | dans | chez | est | sont | cest
+je suis | euh | heu | je veux dire | voyons voir | laissez moi voir
+"""
+_ITALIAN = """
+il | lo | la | i | gli | le | un | una | e | o | ma | perché | se | che | di | del | della | da
+dal | con | per | su | nel | nella | al | alla | è | cioè | ehm | voglio dire | vediamo
+mi faccia vedere
+"""
+_PORTUGUESE = """
+o | os | as | uma | e | ou | mas | porque | se | que | de | do | da | dos | das | com | para | pra
+por | em | na | ao | à | número é | nome é | endereço é | eh | ahn | quer dizer | vamos ver
+deixe me ver | deixa eu ver
+"""
+_DUTCH = """
+de | mijn | onze | en | of | maar | omdat | want | als | van | bij | met | voor | naar | te | is
+uh | uhm | eh | ehm | even kijken | laat me kijken | ik bedoel
+"""
+_COMPLETE_ENGLISH = """
+it is | he is | she is | that is | this is | what is | who is | where is | how is | there is
+they are | we are | you are | there are | who are | where are | it was | he was | she was
+that was | they were | we were | you were | there were | hold on | go on | hang on
+later on | i am | know of | oh my
+"""
 
 
 def _phrases(text: str) -> frozenset[tuple[str, ...]]:
@@ -39,8 +56,19 @@ def _phrases(text: str) -> frozenset[tuple[str, ...]]:
 
 
 _UNFINISHED = {
-    language: (_phrases(words), _phrases(_COMPLETE[language]))
-    for language, words in {"en": _ENGLISH, "de": _GERMAN, "es": _SPANISH}.items()
+    language: (
+        _phrases(f"{words}\n{WANTING.get(language, '')}"),
+        _phrases(f"{complete}\n{EXCEPTED.get(language, '')}"),
+    )
+    for language, words, complete in (
+        ("de", _GERMAN, ""),
+        ("en", _ENGLISH, _COMPLETE_ENGLISH),
+        ("es", _SPANISH, ""),
+        ("fr", _FRENCH, "il est | elle est"),
+        ("it", _ITALIAN, "lo è"),
+        ("nl", _DUTCH, "dat is | het is | zo is | er is"),
+        ("pt", _PORTUGUESE, ""),
+    )
 }
 _LONGEST = 3
 

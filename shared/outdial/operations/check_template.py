@@ -10,12 +10,12 @@ from outdial.domain.call_template import CallTemplate, Hours, Retry, Voice
 from outdial.domain.errors import FieldProblem
 from outdial.domain.holidays import CALENDARS
 from outdial.domain.jurisdictions import JURISDICTIONS
-from outdial.domain.languages import language_problem
 from outdial.domain.placeholders import malformed_in, texts_of
 from outdial.domain.voice_services import voice_problems
 from outdial.operations.check_lookup import lookup_problems
 from outdial.operations.check_schema import schema_problems
 from outdial.operations.check_tools import tool_problems
+from outdial.operations.template_language import language_problems
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -35,8 +35,8 @@ def _texts(t: CallTemplate) -> Iterator[FieldProblem]:
         yield FieldProblem("slug", "must be 1-64 of a-z, 0-9, - and _, like order-follow-up")
     if not _LANGUAGE.fullmatch(t.language):
         yield FieldProblem("language", "must be a language tag like en-US")
-    elif problem := language_problem(t.language):
-        yield FieldProblem("language", problem)
+    else:
+        yield from language_problems(t)
     if not t.agent.name.strip():
         yield FieldProblem("agent.name", "must not be empty")
     if t.agent.first_turn == "agent" and not t.agent.greeting.strip():

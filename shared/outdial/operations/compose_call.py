@@ -33,7 +33,14 @@ async def compose_call(
     template = template_of(template_row.body)
     where = slot or await _static_slot(runtime)
     await attempts.assign_pod(session, attempt.id, where.pod_id, where.boot_id)
-    hint = AnswerHint(where.pod_id, where.boot_id, where.url, attempt.template_id, attempt.lead_id)
+    hint = AnswerHint(
+        where.pod_id,
+        where.boot_id,
+        where.url,
+        attempt.template_id,
+        attempt.lead_id,
+        language=template.language,
+    )
     settings = runtime.settings
     return PlaceCall(
         attempt_id=attempt.id,

@@ -4,6 +4,7 @@ import time
 from uuid import UUID
 
 from outdial.domain.call_template import Pods
+from outdial.domain.phrases import phrases_for
 from outdial.operations.gateway import Gateway
 from outdial.routing.router import Router
 from outdial.routing.slot_reservation import NoRoom, Slot, reserve
@@ -11,9 +12,6 @@ from outdial.routing.stream_token import LIFETIME_SECONDS, StreamClaims, sign
 from outdial.settings import Settings
 from outdial.telephony import twiml
 from outdial.telephony.callbacks import AnswerHint, CallbackUrls, stream_url
-
-HOLD = "One moment, please."
-GOODBYE = "I'm sorry, we cannot talk right now. We will call you again. Goodbye."
 
 
 def connect(
@@ -36,7 +34,7 @@ def connect(
     claims = StreamClaims(attempt_id, stream_no, slot.boot_id, expires_at)
     return twiml.connect_stream(
         stream_url(slot.url, hint.template_id, sign(settings.stream_secret, claims)),
-        action=urls.stream_ended(attempt_id, stream_no),
+        action=urls.stream_ended(attempt_id, stream_no, language=hint.language),
         status_callback=urls.stream_status(attempt_id),
         parameters={
             "lead_id": str(hint.lead_id or ""),
@@ -46,13 +44,18 @@ def connect(
     )
 
 
-def hold_or_goodbye(settings: Settings, again: str, holds: int) -> str:
+def hold_or_goodbye(settings: Settings, again: str, holds: int, language: str) -> str:
     """Ask to wait and come back to `again`, but not for ever: a person is listening."""
     if holds >= settings.hold_times:
-        return twiml.say_goodbye(GOODBYE)
+        return unable(language)
     # The words take about a second of the hold; the rest is silence, two seconds at most.
     pause = min(2, max(1, round(settings.hold_seconds) - 1))
-    return twiml.hold_and_redirect(HOLD, again, pause)
+    return twiml.hold_and_redirect(phrases_for(language).hold, again, language, pause)
+
+
+def unable(language: str) -> str:
+    """Goodbye to somebody to whom nobody can talk."""
+    return twiml.say_goodbye(phrases_for(language).unable, language)
 
 
 async def slot_for(

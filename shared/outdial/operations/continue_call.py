@@ -40,12 +40,16 @@ Why = Literal["stream_lost", "nobody_took_over"]
 
 @dataclass(frozen=True)
 class Asked:
-    """What Twilio posted to an `action`; `holds`: how often it has been asked to wait for this."""
+    """What Twilio posted to an `action`.
+
+    From our URL: `holds`, how often it has been asked to wait for this, in which `language`.
+    """
 
     attempt_id: UUID
     call_sid: str
     call_status: str
     holds: int
+    language: str
 
 
 async def answer(
@@ -121,7 +125,7 @@ async def connect_again(gateway: Gateway, attempt: Attempt, asked: Asked, again:
 
 def hold(runtime: Runtime, asked: Asked, again: str, *, degraded: bool = False) -> Answered:
     """Ask to wait, bounded by the holds there were."""
-    text = hold_or_goodbye(runtime.settings, again, asked.holds)
+    text = hold_or_goodbye(runtime.settings, again, asked.holds, asked.language)
     held = asked.holds
     return Answered(text, asked.attempt_id, asked.call_sid, degraded=degraded, holds=held)
 
@@ -137,7 +141,7 @@ def _connected(
     hint, settings = _hint(attempt, asked), runtime.settings
     if slot is None:
         voice = CallbackUrls(settings).voice(attempt.id, hint.held_once_more())
-        text = hold_or_goodbye(settings, voice, hint.holds)
+        text = hold_or_goodbye(settings, voice, hint.holds, hint.language)
         return Answered(text, attempt.id, asked.call_sid, attempt.stream_no, holds=hint.holds)
     text = connect(settings, attempt.id, attempt.stream_no, hint, slot)
     return Answered(text, attempt.id, asked.call_sid, attempt.stream_no, slot, degraded)
@@ -156,4 +160,5 @@ def _hint(attempt: Attempt, asked: Asked) -> AnswerHint:
         template_id=attempt.template_id,
         lead_id=attempt.lead_id,
         holds=asked.holds,
+        language=asked.language,
     )

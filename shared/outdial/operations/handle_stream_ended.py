@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from outdial.domain.attempt_state import Plan
 from outdial.domain.call_events import Source
 from outdial.observability.metrics import MOVED
-from outdial.operations.connect_call import GOODBYE
+from outdial.operations.connect_call import unable
 from outdial.operations.continue_call import Asked, answer, connect_again, next_stream, say
 from outdial.operations.gateway import Gateway
 from outdial.operations.route_answered_call import Answered
@@ -33,7 +33,7 @@ class StreamEnded(Asked):
 async def handle_stream_ended(gateway: Gateway, ended: StreamEnded) -> Answered:
     """The TwiML that the call executes next."""
     urls = CallbackUrls(gateway.runtime.settings)
-    again = urls.stream_ended(ended.attempt_id, ended.stream_no, ended.holds + 1)
+    again = urls.stream_ended(ended.attempt_id, ended.stream_no, ended.holds + 1, ended.language)
     return await answer(
         gateway, ended, again, lambda attempt: _next(gateway, attempt, ended, again)
     )
@@ -50,7 +50,7 @@ async def _next(gateway: Gateway, attempt: Attempt, ended: StreamEnded, again: s
         return say(ended, twiml.hangup())
     if _losses(attempt, events) >= runtime.settings.resumes:
         MOVED.labels("stream_lost", "given_up").inc()
-        return say(ended, await _give_up(runtime, attempt))
+        return say(ended, await _give_up(runtime, attempt, ended.language))
     return await next_stream(
         gateway,
         attempt,
@@ -67,8 +67,8 @@ def _losses(attempt: Attempt, events: Sequence[CallEvent]) -> int:
     return attempt.stream_no - 1 - back
 
 
-async def _give_up(runtime: Runtime, attempt: Attempt) -> str:
+async def _give_up(runtime: Runtime, attempt: Attempt, language: str) -> str:
     """Goodbye, and the lead is retried. The plan first: this call is not taken up again."""
     async with runtime.sessions.begin() as session:
         await attempts.change_plan(session, attempt.id, Plan.CONVERSATION, Plan.HANGUP)
-    return twiml.say_goodbye(GOODBYE)
+    return unable(language)

@@ -44,7 +44,9 @@ class TransferEnded(Asked):
 async def handle_transfer_ended(gateway: Gateway, ended: TransferEnded) -> Answered:
     """Hang up when they have met; else the agent takes the call back. Asked twice, the same."""
     urls = CallbackUrls(gateway.runtime.settings)
-    again = urls.transfer_ended(ended.attempt_id, ended.holds + 1, ended.dial_status)
+    again = urls.transfer_ended(
+        ended.attempt_id, ended.holds + 1, ended.dial_status, ended.language
+    )
     if ended.call_status == "in-progress" and have_met(ended.told.payload):
         return say(ended, twiml.hangup())
     return await answer(

@@ -19,6 +19,7 @@ from outdial.operations.connect_call import connect
 from outdial.operations.move_call import move_call
 from outdial.operations.runtime import Runtime
 from outdial.operations.speak_voicemail import have_carrier_speak, take_message_over
+from outdial.operations.wanted_pods import known_language
 from outdial.operations.zombie_calls import OVER
 from outdial.routing.pod_registry import PodView, list_pods
 from outdial.storage import attempts, lost_work
@@ -107,7 +108,14 @@ async def _move(runtime: Runtime, call: Attempt) -> bool:
     slot = await move_call(runtime, call.id, call.stream_no, lost, "silent_pod")
     if slot is None or call.call_sid is None:
         return False
-    hint = AnswerHint(slot.pod_id, slot.boot_id, slot.url, call.template_id, call.lead_id)
+    hint = AnswerHint(
+        slot.pod_id,
+        slot.boot_id,
+        slot.url,
+        call.template_id,
+        call.lead_id,
+        language=known_language(call.template_id),  # read with its pods, to reserve the slot
+    )
     text = connect(runtime.settings, call.id, call.stream_no + 1, hint, slot)
     result = await runtime.carrier.update_twiml(call.call_sid, text)
     if not isinstance(result, Updated):

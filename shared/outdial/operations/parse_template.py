@@ -22,6 +22,7 @@ from outdial.domain.call_template import CallTemplate, HttpTool, ServiceChoice
 from outdial.domain.errors import FieldProblem, InvalidInput
 from outdial.operations.check_template import problems_of
 from outdial.operations.check_text import unstorable
+from outdial.operations.template_language import in_its_language
 
 MAX_BYTES = 256 * 1024
 NOT_YET = {
@@ -89,7 +90,7 @@ def parse_template(value: object) -> CallTemplate:
         raise _one("", "must be a mapping of keys, beginning with slug and agent")
     problems = [*_unknown_keys(value, CallTemplate, ""), *_unstorable(value, "")]
     try:
-        template = _ADAPTER.validate_python(value)
+        template = _ADAPTER.validate_python(in_its_language(value))
     except ValidationError as error:
         problems += _shape_problems(value, error, {p.field for p in problems})
         raise InvalidInput("The template has problems.", tuple(problems)) from None

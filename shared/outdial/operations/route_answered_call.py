@@ -184,7 +184,8 @@ def _answer(
     settings = runtime.settings
     if slot is None:
         again = CallbackUrls(settings).voice(attempt_id, hint.held_once_more())
-        text, holds = hold_or_goodbye(settings, again, hint.holds), hint.holds
+        text = hold_or_goodbye(settings, again, hint.holds, hint.language)
+        holds: int | None = hint.holds
     else:
         text, holds = connect(settings, attempt_id, stream_no, hint, slot), None
     return Answered(text, attempt_id, call_sid, stream_no, slot, degraded=degraded, holds=holds)

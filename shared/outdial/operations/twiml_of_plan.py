@@ -88,6 +88,6 @@ async def _transfer(runtime: Runtime, attempt: Attempt) -> str:
         transfer.number,
         caller_id=transfer.caller_id or attempt.caller_number,
         timeout_seconds=transfer.timeout_seconds,
-        action=urls.transfer_ended(attempt.id),
+        action=urls.transfer_ended(attempt.id, language=template.language),
         whisper=urls.transfer_whisper(attempt.id) if transfer.whisper else None,
     )

@@ -1,4 +1,4 @@
-"""Which pods a template asks for. A version of a template never changes: it is read once."""
+"""What answering a call must know of a template. A version never changes: it is read once."""
 
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from outdial.storage import templates
 
 _MOST = 1000
 _known: dict[UUID, Pods] = {}
+_languages: dict[UUID, str] = {}
 
 
 async def wanted_pods(session: AsyncSession, template_id: UUID) -> Pods:
@@ -22,8 +23,16 @@ async def wanted_pods(session: AsyncSession, template_id: UUID) -> Pods:
             return Pods()
         if len(_known) >= _MOST:
             _known.clear()
-        known = _known[template_id] = pods_of(template_of(row.body))
+            _languages.clear()
+        template = template_of(row.body)
+        _languages[template_id] = template.language
+        known = _known[template_id] = pods_of(template)
     return known
+
+
+def known_language(template_id: UUID) -> str:
+    """In which language the carrier speaks, once the pods are known; empty if they are not."""
+    return _languages.get(template_id, "")
 
 
 def known_pods(template_id: UUID) -> Pods | None:

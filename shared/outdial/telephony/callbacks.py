@@ -25,7 +25,7 @@ _CALLBACK = "ct=1000&rt=5000&rc=3&rp=ct,rt,5xx"
 class AnswerHint:
     """What the voice route must know to connect a call from its URL alone.
 
-    `holds` counts how often the caller was asked to wait already.
+    `holds` counts how often the caller was asked to wait already, in the template's `language`.
     """
 
     pod_id: str
@@ -34,6 +34,7 @@ class AnswerHint:
     template_id: UUID
     lead_id: UUID | None = None
     holds: int = 0
+    language: str = ""
 
     def held_once_more(self) -> "AnswerHint":
         """The hint for the next request, after one more hold."""
@@ -48,6 +49,7 @@ class AnswerHint:
             "template": str(self.template_id),
             "lead": str(self.lead_id) if self.lead_id else "",
             "holds": self.holds,
+            "lang": _unless_american(self.language),
         }
         return _encode(fields)
 
@@ -84,25 +86,30 @@ class CallbackUrls:
         """Told when a media stream starts, stops or fails."""
         return self._callback(f"stream-status/{attempt_id}")
 
-    def stream_ended(self, attempt_id: UUID, stream_no: int, holds: int = 0) -> str:
+    def stream_ended(
+        self, attempt_id: UUID, stream_no: int, holds: int = 0, language: str = ""
+    ) -> str:
         """Asked what comes after the media stream: answers with TwiML.
 
-        `holds` counts how often the caller was asked to wait for that answer.
+        `holds` counts how often the caller was asked to wait for that answer, in `language`.
         """
         path = f"twilio/callback/stream-ended/{attempt_id}/{stream_no}"
-        return f"{self._public}/{path}{_query(holds=holds)}#{_STREAM_ENDED}"
+        query = _query(holds=holds, lang=_unless_american(language))
+        return f"{self._public}/{path}{query}#{_STREAM_ENDED}"
 
     def voicemail_spoken(self, attempt_id: UUID) -> str:
         """Asked when the carrier has spoken a message to its end."""
         return f"{self._public}/twilio/callback/voicemail-spoken/{attempt_id}#{_STREAM_ENDED}"
 
-    def transfer_ended(self, attempt_id: UUID, holds: int = 0, dial_status: str = "") -> str:
+    def transfer_ended(
+        self, attempt_id: UUID, holds: int = 0, dial_status: str = "", language: str = ""
+    ) -> str:
         """Asked what comes after a dial to a human: answers with TwiML.
 
         Asked again after a hold, `dial_status` is what Twilio said of the dial the first time.
         """
         path = f"twilio/callback/transfer-ended/{attempt_id}"
-        query = _query(holds=holds, dial=dial_status)
+        query = _query(holds=holds, dial=dial_status, lang=_unless_american(language))
         return f"{self._public}/{path}{query}#{_STREAM_ENDED}"
 
     def transfer_whisper(self, attempt_id: UUID) -> str:
@@ -115,6 +122,11 @@ class CallbackUrls:
 
     def _callback(self, path: str) -> str:
         return f"{self._public}/twilio/callback/{path}#{_CALLBACK}"
+
+
+def _unless_american(language: str) -> str:
+    """What is said in without being told needs no place in an address."""
+    return "" if language == "en-US" else language
 
 
 def _query(**fields: object) -> str:

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 
 from twilio.twiml.voice_response import Connect, VoiceResponse
 
+from outdial.domain.languages import carrier_voice
+
 MOST_PARAMETER_CHARACTERS = 499
 """Twilio drops a `<Parameter>` whose name and value together are longer."""
 
@@ -32,10 +34,10 @@ def connect_stream(
     return str(response)
 
 
-def hold_and_redirect(text: str, url: str, pause_seconds: int) -> str:
+def hold_and_redirect(text: str, url: str, language: str, pause_seconds: int) -> str:
     """Say that it takes a moment, wait, and have Twilio ask `url`."""
     response = VoiceResponse()
-    response.say(_plain(text))
+    _say(response, text, language)
     response.pause(length=pause_seconds)
     response.redirect(_plain(url), method="POST")
     return str(response)
@@ -46,7 +48,7 @@ def say_and_redirect(text: str, url: str, language: str, pause_seconds: int = 0)
     response = VoiceResponse()
     if pause_seconds:
         response.pause(length=pause_seconds)
-    response.say(_plain(text), language=_plain(language))
+    _say(response, text, language)
     response.redirect(_plain(url), method="POST")
     return str(response)
 
@@ -72,17 +74,14 @@ def dial(
 def say(text: str, language: str) -> str:
     """Say `text`, and nothing else."""
     response = VoiceResponse()
-    response.say(_plain(text), language=_plain(language))
+    _say(response, text, language)
     return str(response)
 
 
-def say_goodbye(text: str, language: str | None = None) -> str:
+def say_goodbye(text: str, language: str) -> str:
     """Say `text` and hang up."""
     response = VoiceResponse()
-    if language:
-        response.say(_plain(text), language=_plain(language))
-    else:
-        response.say(_plain(text))
+    _say(response, text, language)
     response.hangup()
     return str(response)
 
@@ -97,6 +96,12 @@ def hangup() -> str:
 def empty() -> str:
     """Nothing to do: for a call that is over."""
     return str(VoiceResponse())
+
+
+def _say(response: VoiceResponse, text: str, language: str) -> None:
+    """In a voice that speaks the language, whatever the account's own voice is."""
+    spoken = carrier_voice(language)
+    response.say(_plain(text), language=spoken.language, voice=spoken.voice)
 
 
 def _plain(text: str) -> str:

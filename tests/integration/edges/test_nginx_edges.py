@@ -10,6 +10,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from nginx_world import COMPOSE, KUBERNETES, UPGRADE, Edge, running_edge
+from outdial.domain.phrases import PHRASES
+from outdial.operations.connect_call import unable
 
 pytestmark = [pytest.mark.integration, pytest.mark.needs("nginx")]
 
@@ -158,6 +160,10 @@ async def test_without_a_gateway_the_fallback_is_a_goodbye_and_the_rest_an_error
     status, body = await edge.raw(f"/twilio/callback/twiml-fallback/{ATTEMPT}?pod={ONE}", "POST")
     assert status == 200
     assert [verb.tag for verb in ET.fromstring(body)] == ["Say", "Hangup"]
+    for tag in ("", "nl-BE", "xx", *PHRASES):
+        path = f"/twilio/callback/twiml-fallback/{ATTEMPT}?pod={ONE}&lang={tag}"
+        _, body = await edge.raw(path, "POST")
+        assert ET.tostring(ET.fromstring(body), "unicode") == unable(tag).partition("?>")[2]
     for path in (f"/twilio/voice/{ATTEMPT}", f"/twilio/callback/stream-ended/{ATTEMPT}/1"):
         assert (await edge.raw(path, "POST"))[0] in {502, 504}  # Twilio asks again, or the fallback
 

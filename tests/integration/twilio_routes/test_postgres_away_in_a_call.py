@@ -10,6 +10,7 @@ import pytest
 from fastapi import FastAPI
 
 from outdial.domain.call_template import Agent, CallTemplate, Transfer
+from outdial.domain.phrases import phrases_for
 from outdial.operations import continue_call
 from outdial.operations.create_template import create_template
 from outdial.operations.move_call import move_call
@@ -113,11 +114,13 @@ async def test_away_for_too_long_it_is_goodbye(
     app: FastAPI, asking: Asking, talking: World
 ) -> None:
     async with away(app):
-        answer = await asking.post(ended(talking))
+        answer = await asking.post(f"{ended(talking)}?lang=it-IT")
         for _ in range(talking.runtime.settings.hold_times):
             assert verbs(answer) == HOLD
+            assert element(answer, "Say").text == phrases_for("it").hold
             answer = await asking.follow(answer)
         assert verbs(answer) == ["Say", "Hangup"]
+        assert element(answer, "Say").text == phrases_for("it").unable
     assert (await talking.attempt()).stream_no == 1
 
 

@@ -6,6 +6,7 @@ from uuid import uuid4
 import pytest
 from fastapi import FastAPI
 
+from outdial.domain.phrases import phrases_for
 from outdial.operations.gateway import open_gateway
 from outdial.operations.route_answered_call import (
     Answered,
@@ -92,6 +93,24 @@ async def test_no_room_is_a_short_hold_three_times_and_then_goodbye(
     answer = await twilio.post(world.voice_path(holds=3))
     assert verbs(answer) == ["Say", "Hangup"]
     assert [event.kind for event in await world.events()] == ["held"] * 4
+
+
+async def test_it_waits_and_is_told_goodbye_in_the_call_s_language(
+    twilio: Twilio, world: World
+) -> None:
+    await world.pods()
+    french = {"language": "fr-CA", "voice": "Polly.Chantal"}
+    held = await twilio.post(world.voice_path(language="fr-CA"))
+    told = await twilio.post(world.voice_path(holds=3, language="fr-CA"))
+    for answer, text in ((held, "Un instant, s'il vous plaît."), (told, phrases_for("fr").unable)):
+        say = element(answer, "Say")
+        assert (say.attrib, say.text) == (french, text)
+    again = (element(held, "Redirect").text or "").removeprefix("https://outdial.test")
+    assert again.partition("#")[0] == world.voice_path(holds=1, language="fr-CA")
+    # A stream that is lost asks in the same language.
+    await world.pods("pod-1")
+    connected = await twilio.post(world.voice_path(language="fr-CA"))
+    assert "?lang=fr-CA#" in element(connected, "Connect").attrib["action"]
 
 
 async def test_room_that_appears_during_the_hold_is_taken(twilio: Twilio, world: World) -> None:

@@ -112,10 +112,15 @@ class World:
     lead_id: UUID
     attempt_id: UUID
 
-    def voice_path(self, attempt_id: UUID | None = None, holds: int = 0, pod: str = "pod-1") -> str:
-        hint = AnswerHint(
-            pod, "b1", f"wss://outdial.test/pods/{pod}", self.template_id, self.lead_id, holds
-        )
+    def voice_path(
+        self,
+        attempt_id: UUID | None = None,
+        holds: int = 0,
+        pod: str = "pod-1",
+        language: str = "",
+    ) -> str:
+        url = f"wss://outdial.test/pods/{pod}"
+        hint = AnswerHint(pod, "b1", url, self.template_id, self.lead_id, holds, language)
         return f"/twilio/voice/{attempt_id or self.attempt_id}?{hint.query()}"
 
     async def pods(self, *names: str, slots: int = 2) -> None:

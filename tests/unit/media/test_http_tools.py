@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from outdial.domain.call_template import Agent, CallTemplate, HttpRequest, HttpTool
+from outdial.domain.phrases import phrases_for
 from outdial.operations.conversation_record import ConversationBrief, EarlierToolCall
 from outdial_media import http_tools as module
 from outdial_media.http_tools import HttpTools
-from outdial_media.phrases import phrases_for
 from outdial_media.tools import Tools
 
 pytestmark = pytest.mark.unit

@@ -7,13 +7,13 @@ from uuid import UUID
 import pytest
 
 from outdial.domain.call_template import Agent, CallTemplate, Transfer
+from outdial.domain.phrases import phrases_for
 from outdial.operations.conversation_record import (
     ConversationBrief,
     EarlierToolCall,
     SpokenTurn,
 )
 from outdial_media.opening import Opening
-from outdial_media.phrases import phrases_for
 
 pytestmark = pytest.mark.unit
 

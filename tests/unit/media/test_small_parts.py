@@ -9,6 +9,7 @@ from pipecat.audio.vad.vad_analyzer import VADState
 from sqlalchemy.exc import OperationalError
 
 from outdial.domain.call_template import Agent, CallTemplate, Turns
+from outdial.domain.phrases import phrases_for
 from outdial.operations.conversation_record import (
     ConversationBrief,
     EarlierToolCall,
@@ -20,7 +21,6 @@ from outdial_media.background_writer import BackgroundWriter
 from outdial_media.instructions import earlier_messages, system_instruction
 from outdial_media.machine import SilenceWatch, wait_for_its_end
 from outdial_media.model_route import ModelRoute
-from outdial_media.phrases import phrases_for
 from outdial_media.speech_services import SpeechServices
 
 pytestmark = pytest.mark.unit

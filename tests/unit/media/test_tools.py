@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from outdial.domain.call_template import Agent, CallTemplate, Transfer
+from outdial.domain.phrases import phrases_for
 from outdial.operations.conversation_record import ConversationBrief
 from outdial_media import tools as module
-from outdial_media.phrases import phrases_for
 from outdial_media.tools import Tools
 
 pytestmark = pytest.mark.unit

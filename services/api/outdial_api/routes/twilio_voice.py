@@ -70,7 +70,8 @@ async def stream_ended(attempt_id: UUID, stream_no: int, request: Request) -> Re
     """`<Connect>` is over: the committed plan says what comes next."""
     form, gateway = await signed_form(request), await gateway_of(request)
     holds = _holds(request.query_params)
-    ended = StreamEnded(attempt_id, form.call_sid, form.call_status, holds, stream_no)
+    language = request.query_params.get("lang", "")
+    ended = StreamEnded(attempt_id, form.call_sid, form.call_status, holds, language, stream_no)
     with ANSWER_SECONDS.labels("stream_ended").time():
         answered = await handle_stream_ended(gateway, ended)
     count_answer("stream_ended", answered, holds)
@@ -98,7 +99,8 @@ async def transfer_ended(attempt_id: UUID, request: Request) -> Response:
     # A Redirect does not tell of the dial any more: our URL does.
     fields = {"DialCallStatus": given.get("dial", ""), **form.fields}
     told = transfer_event(fields, datetime.now(UTC))
-    ended = TransferEnded(attempt_id, form.call_sid, form.call_status, holds, told)
+    language = given.get("lang", "")
+    ended = TransferEnded(attempt_id, form.call_sid, form.call_status, holds, language, told)
     with ANSWER_SECONDS.labels("transfer_ended").time():
         answered = await handle_transfer_ended(gateway, ended)
     count_answer("transfer_ended", answered, holds)
@@ -126,6 +128,7 @@ def _hint(request: Request) -> AnswerHint:
         template_id=_id_in(given.get("template", "")) or NOBODYS,
         lead_id=_id_in(given.get("lead", "")),
         holds=_holds(given),
+        language=given.get("lang", ""),
     )
 
 
