@@ -18,10 +18,11 @@ from pipecat.services.llm_service import FunctionCallParams
 from pipecat.turns.empty_user_turn import EmptyUserTurnConfig
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
-from outdial.domain.call_template import CallTemplate
+from outdial.domain.call_template import CallTemplate, Turns
 from outdial_media.backchannel import backchannels
 from outdial_media.foreign_hearing import HearsOn
 from outdial_media.foreign_voice import ForeignVoice
+from outdial_media.heard_words import HeardWords, heard_words
 from outdial_media.noise_filter import NoiseFiltered, make_filter
 from outdial_media.person_turns import PersonTurns
 from outdial_media.phone_llm import PhoneLLM
@@ -35,14 +36,19 @@ from outdial_media.speech_services import SpeechServices
 from outdial_media.telephone_line import TelephoneLine
 from outdial_media.tools import Tools
 from outdial_media.turn_start import PhoneTurnStart
-from outdial_media.turn_taking import PhoneTurnStop
+from outdial_media.turn_taking import Patience, PhoneTurnStop
 from outdial_media.twilio_frames import SAMPLE_RATE
-from outdial_media.unfinished import sounds_unfinished
 
 RECOGNISER_SECONDS = 0.7
 SHORTEST_WAIT_SECONDS = 1.5
 """A turn without a transcript is over when the recogniser has had this long beyond Smart Turn's
 longest wait, and never sooner than the shortest."""
+
+WHOLE_SECONDS = 0.6
+"""Silence after which a whole sentence is over, though it sounds as if it went on."""
+
+UNFINISHED_TIMES = 1.5
+"""Words that want more are waited on for so many of Smart Turn's longest waits."""
 
 _NOT_UNDERSTOOD = (
     "The person said something that could not be understood. Ask them briefly to say it again."
@@ -135,8 +141,10 @@ def _person(
     judge = models.turn_end(turns)
     stop = PhoneTurnStop(
         turn_analyzer=judge,
-        unfinished=lambda text: turns.smart_turn and sounds_unfinished(text, template.language),
-        longest_wait=max(0.0, turns.smart_turn_max_ms - turns.silence_ms) / 1000,
+        judge=lambda text: (
+            heard_words(text, template.language) if turns.smart_turn else HeardWords.OPEN
+        ),
+        patience=_patience(turns),
     )
     start = PhoneTurnStart(
         output,
@@ -163,6 +171,15 @@ def _person(
         empty_user_turn=EmptyUserTurnConfig(idle_prompt=_NOT_UNDERSTOOD),
     )
     return PersonTurns(context, params=params, stop=stop, judge=judge, muted=muted), start
+
+
+def _patience(turns: Turns) -> Patience:
+    longest = turns.smart_turn_max_ms / 1000
+    noticed = turns.silence_ms / 1000
+    return Patience(
+        whole=max(0.0, min(WHOLE_SECONDS, longest) - noticed),
+        unfinished=max(0.0, UNFINISHED_TIMES * longest - noticed),
+    )
 
 
 def _handler(tools: Tools) -> Callable[[FunctionCallParams], object]:

@@ -9,6 +9,8 @@ from pipecat.frames.frames import DataFrame, Frame, SystemFrame, VADUserStoppedS
 from pipecat.turns.types import ProcessFrameResult
 from pipecat.turns.user_stop import TurnAnalyzerUserTurnStopStrategy
 
+from outdial_media.heard_words import HeardWords
+
 
 @dataclass
 class AllHeardFrame(DataFrame):
@@ -18,6 +20,16 @@ class AllHeardFrame(DataFrame):
 @dataclass
 class SilenceFrame(SystemFrame):
     """The person has been silent for as long as Smart Turn waits at most."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """For how many seconds after the end of a voice was noticed a turn is not over yet."""
+
+    whole: float = 0.0
+    """Its intonation goes on, its words are a whole sentence: both judges err."""
+    unfinished: float = 0.0
+    """Its words want more, however it sounds."""
 
 
 class PhoneTurnStop(TurnAnalyzerUserTurnStopStrategy):
@@ -32,15 +44,18 @@ class PhoneTurnStop(TurnAnalyzerUserTurnStopStrategy):
         self,
         *,
         turn_analyzer: BaseTurnAnalyzer,
-        unfinished: Callable[[str], bool] = lambda _text: False,
-        longest_wait: float = 0.0,
+        judge: Callable[[str], HeardWords] = lambda _text: HeardWords.OPEN,
+        patience: Patience = Patience(),
     ) -> None:
-        """`unfinished` words are waited on for `longest_wait` seconds after the voice's end."""
+        """`judge` says of the words heard last whether they are the last."""
         super().__init__(turn_analyzer=turn_analyzer)
-        self._unfinished = unfinished
-        self._longest_wait = longest_wait
-        self._waited = False
-        self._patience: asyncio.TimerHandle | None = None
+        self._judge = judge
+        self._patience = {
+            HeardWords.WHOLE: patience.whole,
+            HeardWords.UNFINISHED: patience.unfinished,
+        }
+        self._exhausted: set[HeardWords] = set()
+        self._timers: list[asyncio.TimerHandle] = []
         self.knows_the_beginning = False
         """The turn that begins next began with what was heard last: nothing of it is forgotten."""
         self._passed_over: Frame | None = None
@@ -73,9 +88,7 @@ class PhoneTurnStop(TurnAnalyzerUserTurnStopStrategy):
             self._transcript_finalized = True
             await self._maybe_trigger_user_turn_stopped()
         if isinstance(frame, VADUserStoppedSpeakingFrame):
-            self._patience = asyncio.get_running_loop().call_later(
-                self._longest_wait, lambda: self.create_task(self._has_waited(), "no more words")
-            )
+            self._wait()
         return await super().process_frame(frame)
 
     async def cleanup(self) -> None:
@@ -83,20 +96,32 @@ class PhoneTurnStop(TurnAnalyzerUserTurnStopStrategy):
         self._stop_waiting()
         await super().cleanup()
 
-    async def _has_waited(self) -> None:
-        self._waited = True
-        await self._maybe_trigger_user_turn_stopped()
+    def _wait(self) -> None:
+        self._stop_waiting()
+        loop = asyncio.get_running_loop()
+
+        def over(words: HeardWords) -> None:
+            self._exhausted.add(words)
+            self.create_task(self._maybe_trigger_user_turn_stopped(), "no more words")
+
+        self._timers = [
+            loop.call_later(seconds, over, words) for words, seconds in self._patience.items()
+        ]
 
     async def _maybe_trigger_user_turn_stopped(self) -> None:
-        if self._waited or not self._unfinished(self._text):
-            await super()._maybe_trigger_user_turn_stopped()
+        says = self._judge(self._text)
+        if says in self._exhausted:
+            self._turn_complete = True
+        elif says is HeardWords.UNFINISHED:
+            return
+        await super()._maybe_trigger_user_turn_stopped()
 
     async def _discard_pending_end_of_turn(self) -> None:
-        self._waited = False
         self._stop_waiting()
         await super()._discard_pending_end_of_turn()
 
     def _stop_waiting(self) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+        self._exhausted.clear()

@@ -15,7 +15,8 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameProcessorSetup
 from pipecat.utils.asyncio.task_manager import TaskManager
 
-from outdial_media.turn_taking import AllHeardFrame, PhoneTurnStop
+from outdial_media.heard_words import heard_words
+from outdial_media.turn_taking import AllHeardFrame, Patience, PhoneTurnStop, SilenceFrame
 from outdial_media.unfinished import sounds_unfinished
 from polling import until
 
@@ -46,14 +47,15 @@ class _Turns:
         self.judge = _Judge()
         self.stop = PhoneTurnStop(
             turn_analyzer=self.judge,
-            unfinished=lambda text: sounds_unfinished(text, "en"),
-            longest_wait=0.05,
+            judge=lambda text: heard_words(text, "en"),
+            patience=Patience(whole=0.05, unfinished=0.1),
         )
         self.ended = 0
         self.stop.add_event_handler("on_user_turn_stopped", self._on_stopped)
 
     async def _on_stopped(self, *_args: object) -> None:
         self.ended += 1
+        await self.stop.handle_user_turn_stopped()  # as the controller does
 
     async def see(self, *frames: Frame) -> None:
         for frame in frames:
@@ -112,14 +114,49 @@ async def test_an_unfinished_sentence_is_waited_for(turns: _Turns) -> None:
 async def test_words_that_want_more_are_waited_on(turns: _Turns) -> None:
     await turns.see(STARTED, STOPPED, _words("My number is", finalized=True))
     assert not turns.ended
-    await turns.see(STARTED, STOPPED, _words("five five five.", finalized=True))
+    await turns.see(STARTED, STOPPED, _words("five five five, one two three four.", finalized=True))
     assert turns.ended == 1
 
 
-async def test_no_longer_than_for_a_turn_that_sounds_unfinished(turns: _Turns) -> None:
-    await turns.see(STARTED, STOPPED, _words("It depends on", finalized=True))
+async def test_but_not_for_ever(turns: _Turns) -> None:
+    await turns.see(STARTED, STOPPED, _words("It depends on", finalized=True), SilenceFrame())
     assert not turns.ended
     await until(lambda: turns.ended == 1, 5)
+
+
+async def test_a_whole_sentence_that_sounds_unfinished_is_waited_on_for_a_moment(
+    turns: _Turns,
+) -> None:
+    turns.judge.state = EndOfTurnState.INCOMPLETE
+    await turns.see(STARTED, STOPPED, _words("Yes, hello, this is she.", finalized=True))
+    assert not turns.ended
+    await until(lambda: turns.ended == 1, 5)
+
+
+async def test_its_moment_is_over_before_its_words_have_come(turns: _Turns) -> None:
+    turns.judge.state = EndOfTurnState.INCOMPLETE
+    await turns.see(STARTED, STOPPED)
+    await until(lambda: len(turns.stop._exhausted) == 2, 5)
+    assert not turns.ended
+    await turns.see(_words("Only in the afternoon.", finalized=True))
+    assert turns.ended == 1
+
+
+async def test_who_goes_on_is_waited_on_anew(turns: _Turns) -> None:
+    turns.judge.state = EndOfTurnState.INCOMPLETE
+    await turns.see(STARTED, STOPPED)
+    await until(lambda: len(turns.stop._exhausted) == 2, 5)
+    await turns.see(STARTED, STOPPED, _words("Only in the afternoon.", finalized=True))
+    assert not turns.ended
+
+
+async def test_words_that_say_nothing_leave_it_to_intonation(turns: _Turns) -> None:
+    turns.judge.state = EndOfTurnState.INCOMPLETE
+    await turns.see(STARTED, STOPPED, _words("only in the afternoon", finalized=True))
+    await until(lambda: len(turns.stop._exhausted) == 2, 5)
+    assert not turns.ended
+    await turns.see(SilenceFrame())
+    assert turns.ended == 1
 
 
 @pytest.mark.parametrize(
