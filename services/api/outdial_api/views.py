@@ -76,10 +76,11 @@ class LeadView(View):
         contacts: list[Contact],
         campaign: Campaign | None = None,
         closed: Closed = NOWHERE,
+        held_up: str | None = None,
     ) -> "LeadView":
         """A lead with its contacts; `why` takes into account what is given of its campaign."""
         view = cls.model_validate(lead)
-        view.why = why_not_called(lead, contacts, campaign, closed)
+        view.why = why_not_called(lead, contacts, campaign, closed, held_up=held_up)
         view.refusal = refusal_of(lead, contacts, closed)
         view.contacts = [ContactView.model_validate(contact) for contact in contacts]
         return view

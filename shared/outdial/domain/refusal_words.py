@@ -6,6 +6,8 @@ from zoneinfo import ZoneInfo
 from outdial.domain.dial_gates import Reason
 from outdial.domain.dry_run import EXPIRES_FIRST, NEVER_OPEN, WAITS
 
+NO_REDIS = "no_redis"
+
 WORDS: dict[str, str] = {
     Reason.CAMPAIGN_NOT_RUNNING: "its campaign is not running",
     Reason.HELD: "an operator holds it back",
@@ -29,6 +31,7 @@ WORDS: dict[str, str] = {
     WAITS: "its next call is due later (a cooldown, or a time that the person asked for)",
     EXPIRES_FIRST: "it expires before it can be called",
     NEVER_OPEN: "its hours do not open within two weeks",
+    NO_REDIS: "Redis does not answer, and nobody is dialed without it",
     "not_sent": "the carrier could not be reached",
     "claim_expired": "no worker took it in time",
     "rejected": "the carrier refused the call",

@@ -23,10 +23,12 @@ def why_not_called(
     campaign: Campaign | None,
     closed: Closed = NOWHERE,
     now: datetime | None = None,
+    held_up: str | None = None,
 ) -> str:
     """One sentence, whatever state the lead is in.
 
-    `closed` is until when the places of its campaign are closed: then no claim looks at the lead.
+    `closed` is until when the places of its campaign are closed: then no claim looks at the lead;
+    `held_up` what keeps every lead of it waiting (`campaign_now.py`).
     """
     now = now or datetime.now(UTC)
     if lead.state == LeadState.FINISHED:
@@ -47,7 +49,7 @@ def why_not_called(
     if reason is not None:
         return f"Not called: {in_words(reason)}. {when}"
     if due <= now:
-        return "It is due, and waits for its turn."
+        return f"It is due, and waits for its turn{f': {in_words(held_up)}' if held_up else ''}."
     return f"{_waits_for(lead)} until {_clock(due, lead, contacts)}."
 
 

@@ -1,12 +1,13 @@
 """What came of a campaign: one row a lead, read page by page, for export."""
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from outdial.storage.leads import contacts_of
 from outdial.storage.tables import Attempt, Contact, Lead, Recording
 
 _PAGE = 500
@@ -17,6 +18,7 @@ class LeadResult:
     """One lead, with the contact who was called last (or is called next) and its last call."""
 
     lead: Lead
+    contacts: Sequence[Contact]
     contact: Contact | None
     attempts: int  # spent
     last: Attempt | None
@@ -25,8 +27,8 @@ class LeadResult:
 
 async def results_of(
     sessions: async_sessionmaker[AsyncSession], campaign_id: uuid.UUID
-) -> AsyncIterator[LeadResult]:
-    """Every lead of a campaign, in the order in which they came.
+) -> AsyncIterator[list[LeadResult]]:
+    """Every lead of a campaign, in the order in which they came, page by page.
 
     Each page is a short transaction of its own: a slow reader holds nothing.
     """
@@ -34,8 +36,7 @@ async def results_of(
     while True:
         async with sessions() as session:
             page = await _page(session, campaign_id, after)
-        for result in page:
-            yield result
+        yield page
         if len(page) < _PAGE:
             return
         after = page[-1].lead.id
@@ -49,11 +50,8 @@ async def _page(
         query = query.where(Lead.id > after)
     leads = list(await session.scalars(query))
     ids = [lead.id for lead in leads]
-    contacts = {
-        (contact.lead_id, contact.position): contact
-        for contact in await session.scalars(select(Contact).where(Contact.lead_id.in_(ids)))
-    }
-    by_id = {contact.id: contact for contact in contacts.values()}
+    contacts = await contacts_of(session, ids)
+    by_id = {contact.id: contact for several in contacts.values() for contact in several}
     spent = await _spent(session, ids)
     last = {
         attempt.lead_id: attempt
@@ -75,9 +73,10 @@ async def _page(
     for lead in leads:
         attempt = last.get(lead.id)
         called = by_id.get(attempt.contact_id) if attempt and attempt.contact_id else None
-        contact = called or contacts.get((lead.id, lead.contact_position))
+        own = contacts.get(lead.id, [])
+        contact = called or next((c for c in own if c.position == lead.contact_position), None)
         has_recording = attempt is not None and attempt.id in recorded
-        found.append(LeadResult(lead, contact, spent.get(lead.id, 0), attempt, has_recording))
+        found.append(LeadResult(lead, own, contact, spent.get(lead.id, 0), attempt, has_recording))
     return found
 
 

@@ -244,7 +244,7 @@ async def test_why_a_lead_was_not_called(
 
     assert await why() == "Not called: its campaign is draft."
     await api.post(f"/v1/campaigns/{rules}/start")
-    assert await why() == "It is due, and waits for its turn."
+    assert await why() == "It is due, and waits for its turn: no media pod has room."
     async with stores.sessions.begin() as session:
         again = datetime(2099, 1, 5, 14, tzinfo=UTC)
         await session.execute(

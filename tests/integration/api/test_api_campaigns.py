@@ -4,14 +4,16 @@ import asyncio
 import csv
 import io
 import uuid
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import text
+from sqlalchemy import text, update
 
 from outdial.operations.finish_canceled_leads import finish_canceled_leads
 from outdial.operations.runtime import Runtime
+from outdial.storage.tables import CampaignZones
 
 pytestmark = pytest.mark.integration
 
@@ -205,6 +207,33 @@ async def test_results_as_csv(api: httpx.AsyncClient, campaign: str, stores: Run
     assert rows[0]["outcome"] == "completed"
     assert rows[0]["phone"] == "+12125550100"
     assert rows[1]["state"] == "backlog"
+    assert rows[0]["why"] == ""
+    assert rows[1]["why"] == "Not called: its campaign is draft."
+
+
+async def test_the_export_says_why_as_the_lead_itself_does(
+    api: httpx.AsyncClient, campaign: str, stores: Runtime
+) -> None:
+    leads = await import_leads(api)
+    assert (await api.post("/v1/campaigns/autumn/start")).status_code == 200
+
+    async def told() -> set[str]:
+        answer = await api.get("/v1/campaigns/autumn/results.csv")
+        rows = list(csv.DictReader(io.StringIO(answer.text)))
+        for row in rows:
+            lead = (await api.get(f"/v1/leads/{row['lead_id']}")).json()
+            assert (row["why"], row["refusal"]) == (lead["why"], lead["refusal"] or "")
+        assert len(rows) == len(leads)
+        return {row["why"] for row in rows}
+
+    assert await told() == {"It is due, and waits for its turn: no media pod has room."}
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    async with stores.sessions.begin() as session:
+        await session.execute(update(CampaignZones).values(opens_at=tomorrow))
+    (night,) = await told()
+    assert night.startswith("Not called: it is outside the hours")
+    assert (await api.post("/v1/campaigns/autumn/pause")).status_code == 200
+    assert await told() == {"Not called: its campaign is paused."}
 
 
 async def test_a_formula_in_a_result_stays_text(api: httpx.AsyncClient, stores: Runtime) -> None:

@@ -9,9 +9,10 @@ from fastapi import APIRouter, Path, Query
 from outdial.domain.errors import FieldProblem, InvalidInput, NotFound
 from outdial.domain.lead_state import LeadState
 from outdial.operations import change_lead
+from outdial.operations.campaign_now import campaign_now
 from outdial.operations.check_text import unstorable_in
 from outdial.operations.runtime import Runtime
-from outdial.storage import campaign_zones, campaigns, leads
+from outdial.storage import leads
 from outdial.storage.tables import Lead
 from outdial_api import pages, problems
 from outdial_api.dependencies import OpenRuntime
@@ -39,12 +40,12 @@ async def list_leads(
             session, found.id, after=pages.id_of(cursor), limit=limit + 1, state=state
         )
         contacts = await leads.contacts_of(session, [row.id for row in rows])
-        closed = await campaign_zones.closed_places(session, found.id)
+        now = await campaign_now(runtime, session, found.id)
     return pages.page_of(
         rows,
         limit,
         lambda row: row.id,
-        lambda row: LeadView.of(row, contacts.get(row.id, []), found, closed),
+        lambda row: LeadView.of(row, contacts.get(row.id, []), found, now.closed, now.held_up),
     )
 
 
@@ -97,6 +98,6 @@ def _changes(body: LeadChanges) -> change_lead.LeadChange:
 async def _shown(runtime: Runtime, lead: Lead) -> LeadView:
     async with runtime.sessions() as session:
         contacts = await leads.contacts_of(session, [lead.id])
-        campaign = await campaigns.get(session, lead.campaign_id)
-        closed = await campaign_zones.closed_places(session, lead.campaign_id)
-    return LeadView.of(lead, contacts.get(lead.id, []), campaign, closed)
+        now = await campaign_now(runtime, session, lead.campaign_id)
+    own = contacts.get(lead.id, [])
+    return LeadView.of(lead, own, now.campaign, now.closed, now.held_up)
