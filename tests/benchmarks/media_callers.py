@@ -43,7 +43,9 @@ WHOLE = 0.96
 
 MANNERS = 0.5  # between the bot's last sound and a caller's first
 PATIENCE = 8.0  # how long a caller waits for a reply
-SILENT_TURN = 3.5
+STILL = 4.0
+"""How long after the bot's last sound a caller says nothing at most: by default a template asks
+after five seconds whether anybody is there, rightly."""
 OVER_AFTER = 1.2  # how far into the bot's words a caller speaks over them
 BEFORE_END = 0.7  # how long before their end an early answer comes
 FALLEN_SILENT = 1.5
@@ -390,14 +392,18 @@ async def take_turn(caller: Caller, turn: int) -> Spoken:
     caller.expect(REPLY)
     caller.on_bot = heard
     if scripted.kind == "silence":
-        await asyncio.sleep(SILENT_TURN)
+        await _be_still(caller)
     else:
         await caller.say(turn, scripted, done)
         if scripted.kind == "noise":
-            await asyncio.sleep(SILENT_TURN)
+            await _be_still(caller)
     if scripted.pieces or done.heard is not None:
         done.finished = await caller.bot_is_done()
     return done
+
+
+async def _be_still(caller: Caller) -> None:
+    await asyncio.sleep(max(0.0, caller.plays_until + STILL - time.monotonic()))
 
 
 async def _speak_over(caller: Caller, turn: int, scripted: ScriptedTurn, done: Spoken) -> None:

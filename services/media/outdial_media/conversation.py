@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 from pipecat.frames.frames import ErrorFrame
+from pipecat.processors.aggregators.llm_response_universal import UserTurnStoppedMessage
 
 from outdial.domain.attempt_state import Plan
 from outdial.domain.call_outcome import EndedBy
@@ -114,6 +115,7 @@ class Conversation:
         self._pipeline.worker.add_event_handler("on_pipeline_error", self._on_error)
         self._pipeline.person.add_event_handler("on_user_turn_idle", self._on_idle)
         self._pipeline.person.add_event_handler("on_user_turn_started", self._on_person)
+        self._pipeline.person.add_event_handler("on_user_turn_stopped", self._on_words)
 
     # Before the call.
 
@@ -294,7 +296,10 @@ class Conversation:
 
     async def _on_person(self, *_args: object) -> None:
         self._waits.over()
-        self._idle_prompts_said = 0
+
+    async def _on_words(self, _person: object, _by: object, turn: UserTurnStoppedMessage) -> None:
+        if turn.content:  # noises alone are nobody, and do not keep a call alive
+            self._idle_prompts_said = 0
 
     async def _on_idle(self, *_args: object) -> None:
         if self._stage is not Stage.TALKING:

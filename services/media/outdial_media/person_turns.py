@@ -20,7 +20,12 @@ from pipecat.turns.user_mute import BaseUserMuteStrategy
 from outdial_media.shared_models import SharedSmartTurn
 from outdial_media.sound_taker import QueuedSound, TakesSound
 from outdial_media.turn_taking import PhoneTurnStop, SilenceFrame
+from outdial_media.twilio_frames import SAMPLE_RATE
 from outdial_media.voice_activity import SharedSilero
+
+SPOKEN_BYTES = 2 * SAMPLE_RATE
+"""So long a voice without words (1 s) was somebody who spoke and was not understood. A shorter one
+may have been a cough, a door, a dog: asking about it would be odd."""
 
 
 class MuteWhen(BaseUserMuteStrategy):
@@ -58,6 +63,8 @@ class PersonTurns(TakesSound, LLMUserAggregator):
         self._turn_stop, self._smart_turn, self._muted = stop, judge, muted
         self._silero = cast("SharedSilero", params.vad_analyzer)
         self._silero.on_state = self._on_voice
+        self._voice_bytes = 0  # of the turn, as voice activity reports it
+        self.add_event_handler("on_user_turn_started", self._on_turn)
 
     def takes_it_now(self) -> bool:
         """Upstream learns that the person is heard again (or not) from frames alone."""
@@ -68,6 +75,8 @@ class PersonTurns(TakesSound, LLMUserAggregator):
         if self._user_is_muted:
             return
         self._silero.take(pcm)
+        if self._turn_stop.hears_voice:
+            self._voice_bytes += len(pcm)
         if (
             self._smart_turn.append_audio(pcm, self._turn_stop.hears_voice)
             == EndOfTurnState.COMPLETE
@@ -86,6 +95,15 @@ class PersonTurns(TakesSound, LLMUserAggregator):
         """Push everything but sound, and what is our own business."""
         if not isinstance(frame, InputAudioRawFrame | SilenceFrame):
             await super().push_frame(frame, direction)
+
+    async def _on_turn(self, *_args: object) -> None:
+        self._voice_bytes = 0
+
+    async def _maybe_recover_empty_user_turn(self, interrupted_bot: bool) -> bool:
+        """Leave a noise in the agent's silence to the idle rule, which begins to count anew."""
+        if not interrupted_bot and self._voice_bytes < SPOKEN_BYTES:
+            return False
+        return await super()._maybe_recover_empty_user_turn(interrupted_bot)
 
     def _on_voice(self, state: VADState) -> None:
         """Upstream's `VADController._handle_vad`, with the state known already."""

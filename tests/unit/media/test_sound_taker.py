@@ -2,7 +2,7 @@
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,7 +12,11 @@ from pipecat.audio.turn.base_turn_analyzer import BaseTurnAnalyzer, EndOfTurnSta
 from pipecat.audio.vad.vad_analyzer import VADParams
 from pipecat.audio.vad.vad_controller import VADController
 from pipecat.frames.frames import (
+    BotStartedSpeakingFrame,
+    BotStoppedSpeakingFrame,
+    DataFrame,
     Frame,
+    LLMContextFrame,
     StartFrame,
     VADUserStartedSpeakingFrame,
     VADUserStoppedSpeakingFrame,
@@ -25,6 +29,8 @@ from pipecat.processors.aggregators.llm_response_universal import (
     LLMUserAggregatorParams,
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.turns.empty_user_turn import EmptyUserTurnConfig
+from pipecat.turns.user_start import BaseUserTurnStartStrategy, VADUserTurnStartStrategy
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 from pipecat.workers.runner import WorkerRunner
 
@@ -80,22 +86,32 @@ class Collects(FrameProcessor):
                 await self.news.wait()
 
 
+class _Last(DataFrame):
+    """Behind it comes nothing."""
+
+
 class Line:
     """A person's turns between two collectors."""
 
-    def __init__(self, muted: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        muted: Callable[[], bool],
+        start: Sequence[BaseUserTurnStartStrategy] = (),
+        **params: Any,
+    ) -> None:
         self.judge = Judge()
         together = WindowsTogether(LoudIsVoice())  # type: ignore[arg-type]
         voice = SharedSilero(together, VADParams(confidence=0.6, start_secs=0.06, stop_secs=0.06))
         stop = PhoneTurnStop(turn_analyzer=self.judge)
-        params = LLMUserAggregatorParams(
+        given = LLMUserAggregatorParams(
             vad_analyzer=voice,
             audio_idle_timeout=0,
-            user_turn_strategies=UserTurnStrategies(start=[], stop=[stop]),
+            user_turn_strategies=UserTurnStrategies(start=list(start), stop=[stop]),
+            **params,
         )
         self.person = PersonTurns(
             LLMContext(),
-            params=params,
+            params=given,
             stop=stop,
             judge=self.judge,  # type: ignore[arg-type]
             muted=muted,
@@ -186,6 +202,40 @@ async def test_the_longest_silence_ends_a_turn_in_line_with_all_else() -> None:
         async with asyncio.timeout(5):
             await ended.wait()
         assert not any(isinstance(frame, SilenceFrame) for frame in line.behind.seen)
+
+
+@pytest.mark.parametrize(
+    ("windows", "asked"), [(8, False), (60, True)], ids=["a noise", "somebody not understood"]
+)
+async def test_who_is_not_understood_is_asked_and_a_noise_is_not(windows: int, asked: bool) -> None:
+    line = Line(
+        lambda: False,
+        [VADUserTurnStartStrategy()],
+        user_turn_stop_timeout=0.1,
+        empty_user_turn=EmptyUserTurnConfig(idle_prompt="Ask them to say it again."),
+    )
+    began, ended = asyncio.Event(), asyncio.Event()
+
+    async def on_began(*_: object) -> None:
+        began.set()
+
+    async def on_ended(*_: object) -> None:
+        ended.set()
+
+    line.person.add_event_handler("on_user_turn_started", on_began)
+    line.person.add_event_handler("on_user_turn_stopped", on_ended)
+    async with talking(line):
+        await line.worker.queue_frames([BotStartedSpeakingFrame(), BotStoppedSpeakingFrame()])
+        await line.behind.until(BotStoppedSpeakingFrame)
+        await line.person.hear(4 * VOICE)
+        async with asyncio.timeout(5):
+            await began.wait()
+            await line.person.hear(windows * VOICE)
+            await line.person.hear(10 * QUIET)
+            await ended.wait()
+        await line.worker.queue_frames([_Last()])
+        await line.behind.until(_Last)
+        assert any(isinstance(frame, LLMContextFrame) for frame in line.behind.seen) is asked
 
 
 async def test_nothing_of_upstreams_is_written_over() -> None:
