@@ -58,10 +58,6 @@ class ForeignModel:
         self._idle: list[Any] = []
         self.chat = self.completions = self  # AsyncOpenAI's path to `create`
 
-    def with_options(self, **_options: Any) -> "ForeignModel":
-        """The route's patience is all the patience there is."""
-        return self
-
     async def create(
         self,
         *,

@@ -7,7 +7,9 @@ from typing import Any
 
 import httpx
 import pytest
-from openai import AsyncOpenAI
+from openai import AsyncOpenAI, omit
+from openai._utils import async_maybe_transform
+from openai.resources.chat.completions import completions
 
 from outdial_media.model_route import (
     Endpoint,
@@ -71,6 +73,7 @@ class Models:
             api_key="k",
             base_url="http://models.example/v1",
             http_client=httpx.AsyncClient(transport=httpx.MockTransport(self._answer)),
+            max_retries=0,
         )
 
     async def _answer(self, request: httpx.Request) -> httpx.Response:
@@ -211,3 +214,26 @@ async def test_a_stream_that_is_left_is_closed() -> None:
     await anext(answer)
     await answer.aclose()
     assert stream.closed
+
+
+async def test_a_request_is_sent_as_it_is_by_the_client_that_is_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """openai 2 goes through all messages and tools, with no change, while every call waits."""
+    walked: list[Any] = []
+
+    async def walk(data: Any, kind: Any) -> Any:
+        walked.append(data)
+        return await async_maybe_transform(data, kind)
+
+    monkeypatch.setattr(completions, "async_maybe_transform", walk)
+    models = Models(says("Hello."))
+    tools = [{"type": "function", "function": {"name": "opt_out", "parameters": {}}}]
+    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "yes"}]
+    request = {"model": "", "messages": messages, "tools": tools, "extra_body": {"seed": 3}}
+    async for _ in await models.route().create(**request, stream=True):
+        pass
+    (asked,) = models.asked
+    assert (asked["messages"], asked["tools"], asked["seed"]) == (messages, tools, 3)
+    assert [(data["messages"], data["tools"]) for data in walked] == [([], omit)]
+    assert models.client._platform is not None, "a copy of the client would have to ask for it"
