@@ -21,7 +21,7 @@ from outdial.domain.pace_forecast import Demand, forecast
 from outdial.domain.phone_number import zones_of
 from outdial.operations.calling_rules import CallingRules
 from outdial.operations.check_gates import Candidate, check_gates
-from outdial.storage.tables import Campaign, Contact, Lead
+from outdial.storage.tables import Campaign, Lead
 
 pytestmark = pytest.mark.prop
 
@@ -111,7 +111,7 @@ def open_on_the_wall(hours: Hours, zone: str, at: datetime) -> bool:
 def candidate(phone: str, zone: str | None, hours: Hours) -> Candidate:
     lead = Lead(id=uuid.uuid4(), scheduled_by="policy")
     rules = CallingRules(hours, Limits())
-    return Candidate(lead, Contact(phone=phone, timezone=zone), Campaign(status="running"), rules)
+    return Candidate(lead, phone, zone, Campaign(status="running"), rules)
 
 
 def limited(hours: Hours) -> bool:

@@ -4,6 +4,7 @@ Opened after the fork: a connection pool, a thread or a loop does not survive on
 """
 
 import asyncio
+import gc
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from typing import Any, TypeVar
@@ -25,6 +26,7 @@ class Child:
         self.runtime: Runtime = self.run(
             self._open.enter_async_context(open_runtime(settings)),
         )
+        gc.freeze()  # what was made at the start lives on: collections need not look at it
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run one operation to its end. Tasks of a child come one after the other."""

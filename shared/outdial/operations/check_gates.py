@@ -14,15 +14,16 @@ from outdial.domain.lead_state import ScheduledBy
 from outdial.domain.limits import LiveCalls, NumberPast, within_live_limits, within_number_limits
 from outdial.domain.phone_number import zones_of
 from outdial.operations.calling_rules import CallingRules
-from outdial.storage.tables import Campaign, Contact, Lead
+from outdial.storage.tables import Campaign, Lead
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A lead, the contact whose turn it is, and the rules that its campaign calls by."""
+    """A lead, the number whose turn it is, and the rules that its campaign calls by."""
 
     lead: Lead
-    contact: Contact
+    phone: str
+    timezone: str | None  # the contact's own
     campaign: Campaign
     rules: CallingRules
 
@@ -64,7 +65,7 @@ def within_hours(candidate: Candidate, now: datetime) -> Verdict:
     while it is closed, or at the opening, if nobody looked at the lead before.
     """
     hours = candidate.rules.hours
-    zones = zones_of(candidate.contact.phone, candidate.contact.timezone)
+    zones = zones_of(candidate.phone, candidate.timezone)
     verdict = calling_hours.allowed(hours, zones, now)
     if not isinstance(verdict, Refused):
         window = _waited_for(candidate.lead, hours, zones, now)

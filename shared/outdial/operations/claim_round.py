@@ -156,7 +156,7 @@ class ClaimRound:
             return None
         rules = rules_for(batch.rules[lead.template_id], contact.phone, contact.timezone)
         verdict = check_gates(
-            Candidate(lead, contact, campaign, rules),
+            Candidate(lead, contact.phone, contact.timezone, campaign, rules),
             suppressed=contact.phone in batch.suppressed,
             past=batch.pasts.get(contact.phone),
             live=self._limits(campaign),

@@ -7,12 +7,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from outdial.domain.call_template import CallTemplate
 from outdial.operations.connect_call import connect
-from outdial.operations.parse_template import template_of
+from outdial.operations.known_templates import known_template
 from outdial.operations.runtime import Runtime
 from outdial.routing.pod_registry import list_pods
 from outdial.routing.slot_reservation import Slot
 from outdial.settings import Settings
-from outdial.storage import attempts, templates
 from outdial.storage.tables import Attempt
 from outdial.telephony.callbacks import AnswerHint
 from outdial.telephony.twilio_client import PlaceCall
@@ -22,17 +21,15 @@ STATIC_POD = "static"
 
 async def compose_call(
     runtime: Runtime, session: AsyncSession, attempt: Attempt, slot: Slot | None
-) -> PlaceCall:
-    """The call to POST; writes on the attempt (locked) which pod it is meant for.
+) -> tuple[PlaceCall, Slot]:
+    """The call to POST, and the pod that it is meant for.
 
     Without a slot (static routing) the TwiML goes along, with the one fixed address.
     """
-    template_row = await templates.get(session, attempt.template_id)
-    if template_row is None:
+    template = await known_template(session, attempt.template_id)
+    if template is None:
         raise LookupError(f"the template of attempt {attempt.id} is gone")
-    template = template_of(template_row.body)
     where = slot or await _static_slot(runtime)
-    await attempts.assign_pod(session, attempt.id, where.pod_id, where.boot_id)
     hint = AnswerHint(
         where.pod_id,
         where.boot_id,
@@ -42,7 +39,7 @@ async def compose_call(
         language=template.language,
     )
     settings = runtime.settings
-    return PlaceCall(
+    call = PlaceCall(
         attempt_id=attempt.id,
         to=attempt.phone,
         caller=attempt.caller_number,
@@ -54,6 +51,7 @@ async def compose_call(
         detection_timeout=template.amd.timeout_seconds,
         twiml=None if slot else _inline(settings, attempt, hint, where),
     )
+    return call, where
 
 
 def _inline(settings: Settings, attempt: Attempt, hint: AnswerHint, where: Slot) -> str:

@@ -16,8 +16,8 @@ from outdial.domain.retry_policy import (
     decide_next,
     unspent_in_a_row,
 )
-from outdial.operations.parse_template import template_of
-from outdial.storage import attempts, campaigns, leads, templates
+from outdial.operations.known_templates import known_template
+from outdial.storage import attempts, campaigns, leads
 from outdial.storage.tables import Attempt, Contact, Lead
 
 
@@ -30,11 +30,11 @@ async def decide_lead(
     """
     contacts = (await leads.contacts_of(session, [lead.id])).get(lead.id, [])
     tried = await _history(session, lead, contacts)
-    template = await templates.get(session, attempt.template_id)
+    template = await known_template(session, attempt.template_id)
     if template is None:
         raise LookupError(f"the template of attempt {attempt.id} is gone")
     view = LeadView(len(contacts), lead.expires_at)
-    decision = decide_next(template_of(template.body).retry, view, tried, facts, now)
+    decision = decide_next(template.retry, view, tried, facts, now)
     if not isinstance(decision, Finish) and await _is_canceled(session, lead):
         decision = Finish(Outcome.CANCELED)
     attempt.lead_version = lead.version + 1
@@ -42,8 +42,7 @@ async def decide_lead(
     if not attempt.spent and not isinstance(decision, Finish):
         why = leads.Refusal(lead.id, _why_unspent(attempt, facts), decision.at)
         await leads.refuse_all(session, [why])
-    await session.refresh(lead)
-    return lead.next_attempt_at
+    return None if isinstance(decision, Finish) else decision.at
 
 
 async def _write(

@@ -28,8 +28,8 @@ from outdial.operations.calling_rules import rules_for, rules_of
 from outdial.operations.check_gates import Candidate, check_gates
 from outdial.operations.compose_call import compose_call
 from outdial.operations.dial_events import TOO_LATE, dialer_event
+from outdial.operations.known_templates import known_template
 from outdial.operations.look_up import look_up_here
-from outdial.operations.parse_template import template_of
 from outdial.operations.runtime import Runtime
 from outdial.operations.settle_attempt import (
     Locked,
@@ -42,18 +42,8 @@ from outdial.operations.store_outages import store_failed
 from outdial.operations.wanted_pods import wanted_pods
 from outdial.queueing.dial_tokens import count_departure, take_departure
 from outdial.routing.slot_reservation import Slot, reserve
-from outdial.storage import (
-    attempts,
-    call_events,
-    campaigns,
-    leads,
-    lookups,
-    number_history,
-    numbers,
-    suppressions,
-    templates,
-)
-from outdial.storage.lost_work import database_now
+from outdial.storage import attempts, call_events, campaigns, lookups, number_history
+from outdial.storage.last_look import last_look
 from outdial.storage.tables import Attempt
 from outdial.telephony.dial_result import DialResult
 from outdial.telephony.twilio_client import PlaceCall
@@ -154,9 +144,9 @@ async def _commit_intent(runtime: Runtime, attempt_id: uuid.UUID) -> Intent | No
         slot = await _hold_slot(runtime, session, locked.attempt)
         reason = await _refusal(runtime, session, locked, slot)
         if reason is None:
-            call = await compose_call(runtime, session, locked.attempt, slot)
+            call, where = await compose_call(runtime, session, locked.attempt, slot)
             started = time.monotonic()
-            if not await attempts.begin_dialing(session, attempt_id):
+            if not await attempts.begin_dialing(session, attempt_id, where.pod_id, where.boot_id):
                 return None  # stopped a moment ago: its end is settled by whoever stopped it
         else:
             await call_events.append(session, attempt_id, _gate_refused(reason))
@@ -185,29 +175,40 @@ async def _refusal(
     runtime: Runtime, session: AsyncSession, locked: Locked, slot: Slot | None
 ) -> Reason | None:
     """The gate that is closed now, under the number's lock."""
-    attempt = locked.attempt
+    attempt, lead = locked.attempt, locked.lead
     if slot is None and runtime.settings.routing != "static":
         return Reason.NO_MEDIA_SLOT
-    if await attempts.has_live_inbound(session, attempt.phone):
-        return Reason.NUMBER_BUSY
-    candidate = await _candidate(runtime, session, locked)
-    if candidate is None:
+    if lead is None or attempt.campaign_id is None:
         return Reason.CAMPAIGN_NOT_RUNNING
-    if await numbers.is_set_aside(session, attempt.caller_number):
+    template = await known_template(session, attempt.template_id)
+    # Shared: whoever pauses or cancels it, or closes its hours, waits for us, or we see it.
+    campaign = await campaigns.share(session, attempt.campaign_id)
+    look = await last_look(session, attempt)
+    if look.is_calling_us:
+        return Reason.NUMBER_BUSY
+    if template is None or campaign is None or not look.has_contact:
+        return Reason.CAMPAIGN_NOT_RUNNING
+    if look.is_caller_set_aside:
         return Reason.NO_CALLER_NUMBER
-    live, campaign = await attempts.count_live(session), candidate.campaign
-    now = await database_now(session)
+    rules = rules_of(runtime.settings, campaign.hours, template)
+    candidate = Candidate(
+        lead,
+        attempt.phone,
+        look.timezone,
+        campaign,
+        rules_for(rules, attempt.phone, look.timezone),
+    )
     verdict = check_gates(
         candidate,
-        suppressed=await suppressions.is_suppressed(session, attempt.phone),
-        past=await _past(session, candidate, now),
+        suppressed=look.is_suppressed,
+        past=await _past(session, candidate, look.now),
         live=LiveCalls(  # this attempt is among those counted
-            in_all=sum(live.values()) - 1,
-            in_campaign=live.get(campaign.id, 1) - 1,
+            in_all=look.live_in_all - 1,
+            in_campaign=look.live_in_campaign - 1,
             max_in_all=runtime.settings.max_live_calls,
             max_in_campaign=campaign.max_live_calls,
         ),
-        now=now,
+        now=look.now,
     )
     return verdict.reason if isinstance(verdict, Refused) else None
 
@@ -217,24 +218,8 @@ async def _past(session: AsyncSession, candidate: Candidate, now: datetime) -> N
     back = looks_back(candidate.rules.limits)
     if back is None:
         return None
-    phone = candidate.contact.phone
+    phone = candidate.phone
     return (await number_history.pasts_of(session, [phone], back, now))[phone]
-
-
-async def _candidate(runtime: Runtime, session: AsyncSession, locked: Locked) -> Candidate | None:
-    """What the gates are asked about; None if something of it is gone."""
-    attempt, lead = locked.attempt, locked.lead
-    if lead is None or attempt.campaign_id is None:
-        return None
-    template = await templates.get(session, attempt.template_id)
-    # Shared: whoever pauses or cancels it, or closes its hours, waits for us, or we see it.
-    campaign = await campaigns.share(session, attempt.campaign_id)
-    contacts = (await leads.contacts_of(session, [lead.id])).get(lead.id, [])
-    contact = next((one for one in contacts if one.id == attempt.contact_id), None)
-    if template is None or contact is None or campaign is None:
-        return None
-    rules = rules_of(runtime.settings, campaign.hours, template_of(template.body))
-    return Candidate(lead, contact, campaign, rules_for(rules, contact.phone, contact.timezone))
 
 
 def _gate_refused(reason: Reason) -> Event:

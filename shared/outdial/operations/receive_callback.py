@@ -9,7 +9,7 @@ from outdial.domain.call_events import Event
 from outdial.domain.errors import Unavailable
 from outdial.observability import traces
 from outdial.operations.ask_in_time import STORE_ERRORS
-from outdial.operations.record_callback import record_event
+from outdial.operations.record_callback import write_event
 from outdial.operations.runtime import Runtime
 from outdial.operations.zombie_calls import end_zombie, is_zombie
 from outdial.storage import attempts
@@ -35,20 +35,23 @@ async def receive_callback(runtime: Runtime, attempt_id: UUID, event: Event) -> 
 
     """
     status = str(event.payload.get("CallStatus", ""))
+    urgent = False
     try:
-        async with runtime.sessions() as session:
-            attempt = await attempts.get(session, attempt_id)
-        if attempt is not None:
-            traces.about_attempt(attempt.id, attempt.lead_id)
-            traces.note(event=event.kind, call_status=status or None)
-            await record_event(runtime, attempt_id, event)
+        async with runtime.sessions.begin() as session:
+            attempt = await attempts.lock(session, attempt_id)
+            # As it stands before this callback binds its call.
+            zombie = is_zombie(attempt, event.call_sid or "", status)
+            if attempt is not None:
+                traces.about_attempt(attempt.id, attempt.lead_id)
+                traces.note(event=event.kind, call_status=status or None)
+                urgent = (await write_event(session, attempt, event)).is_urgent
     except STORE_ERRORS as error:
         raise Unavailable("The database does not answer; tell it again.") from error
     if attempt is None:
         _log.warning("callback_for_nobody", attempt_id=str(attempt_id), call_sid=event.call_sid)
-    return Received(
-        attempt_id, event, attempt is not None, is_zombie(attempt, event.call_sid or "", status)
-    )
+    if urgent:
+        runtime.hints.settle(attempt_id)
+    return Received(attempt_id, event, attempt is not None, zombie)
 
 
 async def follow_up(runtime: Runtime, received: Received) -> None:

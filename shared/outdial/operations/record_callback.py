@@ -1,12 +1,13 @@
 """Write one fact about an attempt. What follows from it is settled by a worker (PROTOCOL.md 5)."""
 
 import uuid
+from dataclasses import dataclass
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from outdial.domain.attempt_state import AttemptState
-from outdial.domain.call_events import QUIET, Event
+from outdial.domain.call_events import QUIET, Event, Source
 from outdial.domain.errors import NotFound
 from outdial.operations.runtime import Runtime
 from outdial.storage import attempts, call_events
@@ -33,13 +34,27 @@ async def record_event(
         attempt = await attempts.lock(session, attempt_id)
         if attempt is None:
             raise NotFound(f"There is no call {attempt_id}.")
-        await bind_call(session, attempt, event.call_sid)
-        loud = _is_loud(attempt, event)
-        number = await call_events.append(session, attempt_id, event, to_settle=loud)
-        await attempts.touch(session, [attempt_id])
-    if number is not None and loud and in_time:
+        written = await write_event(session, attempt, event)
+    if written.is_urgent and in_time:
         runtime.hints.settle(attempt_id)
-    return number is not None
+    return written.is_new
+
+
+@dataclass(frozen=True)
+class Written:
+    """What became of a fact: whether it was known, and whether somebody should read it now."""
+
+    is_new: bool
+    is_urgent: bool
+
+
+async def write_event(session: AsyncSession, attempt: Attempt, event: Event) -> Written:
+    """Write a fact about an attempt whose row is locked; a hint to settle it is the caller's."""
+    await bind_call(session, attempt, event.call_sid)
+    loud = _is_loud(attempt, event)
+    number = await call_events.append(session, attempt.id, event, to_settle=loud, heard=True)
+    new = number is not None
+    return Written(new, new and loud and not _comes_with_the_next(attempt, event))
 
 
 def _is_loud(attempt: Attempt, event: Event) -> bool:
@@ -48,6 +63,21 @@ def _is_loud(attempt: Attempt, event: Event) -> bool:
         (event.source, event.kind) not in QUIET
         or attempt.state == AttemptState.ENDED
         or event.call_sid not in {None, attempt.call_sid}
+    )
+
+
+def _comes_with_the_next(attempt: Attempt, event: Event) -> bool:
+    """Whether a fact may wait to be read with the next one; if none comes, the sweep reads it.
+
+    `initiated` says what the answer to our POST says, which is settled at about this moment. A call
+    that should be ended waits for nothing.
+    """
+    return (
+        (event.source, event.kind) == (Source.CARRIER, "status")
+        and event.payload.get("CallStatus") == "initiated"
+        and event.call_sid == attempt.call_sid
+        and attempt.stop_reason is None
+        and attempt.state in {AttemptState.DIALING, AttemptState.INITIATED}
     )
 
 

@@ -6,8 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from outdial.domain.call_template import Pods
 from outdial.domain.voice_services import pods_of
-from outdial.operations.parse_template import template_of
-from outdial.storage import templates
+from outdial.operations.known_templates import known_template
 
 _MOST = 1000
 _known: dict[UUID, Pods] = {}
@@ -18,13 +17,12 @@ async def wanted_pods(session: AsyncSession, template_id: UUID) -> Pods:
     """What the template says; any pod if there is no such template."""
     known = _known.get(template_id)
     if known is None:
-        row = await templates.get(session, template_id)
-        if row is None:
+        template = await known_template(session, template_id)
+        if template is None:
             return Pods()
         if len(_known) >= _MOST:
             _known.clear()
             _languages.clear()
-        template = template_of(row.body)
         _languages[template_id] = template.language
         known = _known[template_id] = pods_of(template)
     return known

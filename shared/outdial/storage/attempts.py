@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -138,16 +138,6 @@ async def live_branches(session: AsyncSession, branch_keys: Iterable[str]) -> se
     return {branch_key for branch_key in rows if branch_key is not None}
 
 
-async def has_live_inbound(session: AsyncSession, phone: str) -> bool:
-    """Whether somebody is calling us from this number."""
-    found = await session.scalar(
-        select(Attempt.id)
-        .where(IS_LIVE, Attempt.phone == phone, Attempt.direction == "inbound")
-        .limit(1)
-    )
-    return found is not None
-
-
 async def by_sid(session: AsyncSession, call_sid: str) -> uuid.UUID | None:
     """The attempt that a call of the carrier's is bound to."""
     found: uuid.UUID | None = await session.scalar(
@@ -166,11 +156,12 @@ async def bound_sids(session: AsyncSession, call_sids: Iterable[str]) -> set[str
 
 async def touch(session: AsyncSession, attempt_ids: Iterable[uuid.UUID]) -> None:
     """Note that we heard of these calls just now."""
-    await session.execute(
-        update(Attempt)
-        .where(Attempt.id.in_(list(attempt_ids)))
-        .values(heard_at=func.clock_timestamp())
-    )
+    await session.execute(_TOUCH, {"attempts": list(attempt_ids)})
+
+
+_TOUCH = text(
+    "UPDATE attempts SET heard_at = clock_timestamp() WHERE id = ANY(CAST(:attempts AS uuid[]))"
+)
 
 
 async def count_queued(session: AsyncSession) -> int:
@@ -222,8 +213,16 @@ async def mark_hinted(session: AsyncSession, attempt_id: uuid.UUID, seen: dateti
     )
 
 
-async def begin_dialing(session: AsyncSession, attempt_id: uuid.UUID) -> bool:
-    """`queued → dialing`, with the moment of intent: exactly one caller ever sees True."""
+async def begin_dialing(
+    session: AsyncSession,
+    attempt_id: uuid.UUID,
+    pod: str | None = None,
+    boot_id: str | None = None,
+) -> bool:
+    """`queued → dialing`, with the moment of intent: exactly one caller ever sees True.
+
+    `pod`, in this life of it, is meant to speak.
+    """
     return await _change(
         session,
         attempt_id,
@@ -232,6 +231,8 @@ async def begin_dialing(session: AsyncSession, attempt_id: uuid.UUID) -> bool:
         state=AttemptState.DIALING,
         intent_at=func.clock_timestamp(),
         claim_expires_at=None,
+        pod=pod,
+        boot_id=boot_id,
     )
 
 

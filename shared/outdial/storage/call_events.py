@@ -32,15 +32,26 @@ _APPEND = text("""
         RETURNING id, attempt_id
     ), to_settle AS (
         INSERT INTO unsettled (event_id, attempt_id) SELECT id, attempt_id FROM written WHERE :loud
+    ), heard AS (
+        UPDATE attempts SET heard_at = clock_timestamp()
+        WHERE id = CAST(:attempt AS uuid) AND :heard
     )
     SELECT id FROM written
 """)
 
 
 async def append(
-    session: AsyncSession, attempt_id: uuid.UUID, event: Event, *, to_settle: bool = True
+    session: AsyncSession,
+    attempt_id: uuid.UUID,
+    event: Event,
+    *,
+    to_settle: bool = True,
+    heard: bool = False,
 ) -> int | None:
-    """Write a fact, to be settled (or not by itself); its number, or None if it was known."""
+    """Write a fact, to be settled (or not by itself); its number, or None if it was known.
+
+    `heard`: it tells of the call just now, as `attempts.touch` notes.
+    """
     number: int | None = await session.scalar(
         _APPEND,
         {
@@ -52,6 +63,7 @@ async def append(
             "payload": json.dumps(dict(event.payload)),
             "at": event.occurred_at,
             "loud": to_settle,
+            "heard": heard,
         },
     )
     return number

@@ -38,8 +38,8 @@ async def _without_state(session: AsyncSession, attempt_id: uuid.UUID) -> Locked
     return locked and Locked(_SaidToBeQueued(locked.attempt), locked.lead)  # type: ignore[arg-type]
 
 
-async def _without_comparing(session: AsyncSession, attempt_id: uuid.UUID) -> bool:
-    await _begin_dialing(session, attempt_id)
+async def _without_comparing(session: AsyncSession, attempt_id: uuid.UUID, *pod: str) -> bool:
+    await _begin_dialing(session, attempt_id, *pod)
     return True
 
 

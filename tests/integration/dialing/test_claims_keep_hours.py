@@ -4,6 +4,7 @@ The whole way through dispatcher and dialer, with the database's clock set; what
 off the walls of every zone in which libphonenumber's data has some exchange of the area code.
 """
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -15,6 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from dialing_world import World
 from outdial.operations import claim_due_leads, place_attempt
+from outdial.storage.last_look import LastLook, last_look
+from outdial.storage.tables import Attempt
 
 pytestmark = pytest.mark.integration
 
@@ -47,11 +50,18 @@ def may_be_called(phone: str, at: datetime) -> bool:
     return bool(zones) and all(8 <= at.astimezone(ZoneInfo(zone)).hour < 21 for zone in zones)
 
 
-def set_clock(patch: pytest.MonkeyPatch, module: object, at: datetime) -> None:
+def claim_at(patch: pytest.MonkeyPatch, at: datetime) -> None:
     async def told(_session: AsyncSession) -> datetime:
         return at
 
-    patch.setattr(module, "database_now", told)
+    patch.setattr(claim_due_leads, "database_now", told)
+
+
+def dial_at(patch: pytest.MonkeyPatch, at: datetime) -> None:
+    async def look(session: AsyncSession, attempt: Attempt) -> LastLook:
+        return replace(await last_look(session, attempt), now=at)
+
+    patch.setattr(place_attempt, "last_look", look)
 
 
 @pytest.mark.parametrize("moment", MOMENTS, ids=lambda at: f"{at:%m-%dT%H%M}")
@@ -60,7 +70,7 @@ async def test_nobody_is_claimed_or_dialed_outside_the_hours_of_any_zone(
 ) -> None:
     await world.set_campaign(hours={"jurisdictions": ["us-federal"]})
     leads = {(await world.add_lead(phone)).id: phone for phone in PHONES}
-    set_clock(monkeypatch, claim_due_leads, moment)
+    claim_at(monkeypatch, moment)
     claimed = (await world.dispatch()).claimed
     taken = {leads[lead] for one in claimed if (lead := (await world.attempt(one)).lead_id)}
     assert taken == {phone for phone in PHONES if may_be_called(phone, moment)}
@@ -73,7 +83,7 @@ async def test_nobody_is_claimed_or_dialed_outside_the_hours_of_any_zone(
 
     # An hour and a half later some have closed: what was claimed before is not dialed then.
     later = moment + timedelta(minutes=90)
-    set_clock(monkeypatch, place_attempt, later)
+    dial_at(monkeypatch, later)
     await world.place(*claimed)
     dialed = {call.to for call in world.carrier.posts}
     assert dialed == {phone for phone in taken if may_be_called(phone, later)}
