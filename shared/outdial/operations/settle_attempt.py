@@ -8,7 +8,7 @@ events give the same rows. What has to be done outside the database is done afte
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -26,6 +26,7 @@ from outdial.operations.stop_attempts import Stopped, act_on, stop_attempts
 from outdial.operations.store_outages import store_failed
 from outdial.operations.trace_attempt import span_of_attempt
 from outdial.operations.zombie_calls import OVER, is_zombie
+from outdial.queueing.task_names import DISPATCH_EVERY_SECONDS
 from outdial.routing.slot_reservation import extend, release
 from outdial.storage import attempts, call_events, leads, locks, suppressions
 from outdial.storage.call_events import Told
@@ -34,6 +35,7 @@ from outdial.telephony.dial_result import NotUpdated
 
 _log = structlog.get_logger(__name__)
 
+_TICK = timedelta(seconds=DISPATCH_EVERY_SECONDS)
 _RINGS = frozenset({AttemptState.INITIATED, AttemptState.RINGING})
 
 
@@ -47,6 +49,7 @@ class Settlement:
     outcome: str | None = None
     just_ended: bool = False
     lead_due_at: datetime | None = None
+    is_due_now: bool = False  # before the next tick
     slot_lease_seconds: float | None = None  # extend the reservation: the phone rings
     calls_to_end: dict[str, list[int]] = field(default_factory=dict)  # CallSid: unread events
     stopped: Stopped = field(default_factory=Stopped)
@@ -134,7 +137,9 @@ async def settle_locked(
     if settlement.just_ended:
         settlement.span = span_of_attempt(attempt)
     if locked.lead is not None and _must_decide(locked.lead, attempt, changed):
-        settlement.lead_due_at = await decide_lead(session, locked.lead, attempt, folded.facts, now)
+        due_at = await decide_lead(session, locked.lead, attempt, folded.facts, now)
+        settlement.lead_due_at = due_at
+        settlement.is_due_now = due_at is not None and due_at - now < _TICK
     if settlement.state in _RINGS and settlement.state is not before:
         settlement.slot_lease_seconds = runtime.settings.reserved_slot_lease_seconds
     settlement.stopped = await _heed_opt_out(session, attempt, unread)
@@ -161,7 +166,7 @@ async def after_settling(runtime: Runtime, settlement: Settlement) -> None:
     await act_on(runtime, settlement.stopped)
     for call_sid, numbers in settlement.calls_to_end.items():
         await _end_call(runtime, settlement.attempt_id, call_sid, numbers)
-    if settlement.just_ended and settlement.lead_due_at is not None:
+    if settlement.just_ended and settlement.is_due_now:
         runtime.hints.dispatch()
 
 

@@ -9,10 +9,9 @@ from urllib.parse import parse_qs, urlsplit
 from celery import Celery
 
 from outdial.queueing.broker import Broker
-from outdial.queueing.task_names import DISPATCH, QUEUE_OF, SWEEP
+from outdial.queueing.task_names import DISPATCH, DISPATCH_EVERY_SECONDS, QUEUE_OF, SWEEP
 from outdial.settings import Settings
 
-DISPATCH_EVERY_SECONDS = 1.0
 SWEEP_EVERY_SECONDS = 2.0
 
 

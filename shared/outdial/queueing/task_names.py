@@ -3,6 +3,9 @@
 DISPATCH = "outdial.dispatch"
 """Claim due leads. No arguments."""
 
+DISPATCH_EVERY_SECONDS = 1.0
+"""Beat's tick. Whoever knows of a lead that is due earlier says so; a later one need not."""
+
 PLACE_ATTEMPTS = "outdial.place_attempts"
 """Dial queued attempts. Argument: their ids, as text."""
 
