@@ -100,7 +100,7 @@ def test_lists(outdial: Outdial) -> None:
     assert "+14155550191" in outdial("number", "list").output
     outdial("number", "sync")  # what the sandbox's account owns
     assert "+12025550192" in outdial("number", "list").output
-    assert "0 numbers are added" in outdial("number", "sync").output
+    assert "Added: 0." in outdial("number", "sync").output
     assert outdial("suppress", "add", "+16465551799").exit_code == 0
     assert "+16465551799" in outdial("suppress", "list").output
     assert "default" in outdial("template", "list").output

@@ -1,11 +1,17 @@
 """Lists as tables for people, and as JSON for machines."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 
 from outdial_cli.output import out, print_json
+
+_WIDEST = 1000
+_FRACTION = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d+")
 
 
 def show_rows(
@@ -22,7 +28,9 @@ def show_rows(
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for row in found:
         table.add_row(*(_cell(row.get(column)) for column in columns))
-    out.print(table)
+    # As wide as it is: an id that is cut to fit the window cannot be typed into the next command.
+    wide = Measurement.get(out, out.options.update(max_width=_WIDEST), table).maximum
+    Console(width=max(wide, out.width), soft_wrap=True).print(table)
 
 
 def _cell(value: Any) -> str:
@@ -30,4 +38,4 @@ def _cell(value: Any) -> str:
         return "-"
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "-"
-    return str(value)
+    return _FRACTION.sub(r"\1", str(value))

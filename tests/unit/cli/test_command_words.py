@@ -16,6 +16,7 @@ from outdial_cli.main import app
 from outdial_cli.progress import describe
 from outdial_cli.stack.front_door import one_request, port_for
 from outdial_cli.stack.stack_file import StackInfo, write_stack_file
+from outdial_cli.tables import show_rows
 
 pytestmark = pytest.mark.unit
 
@@ -173,3 +174,15 @@ def test_the_front_door_lets_one_connection_ask_once() -> None:
     assert one_request(head) == b"GET / HTTP/1.1\r\nHost: x\r\nA: b\r\nConnection: close\r\n\r\n"
     socket = b"GET / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
     assert one_request(socket) == socket
+
+
+def test_a_table_cuts_nothing_that_the_next_command_needs(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    key = "01a1ffc5-acd1-754a-9c57-000000000001"
+    row = {"id": key, "note": "words " * 30, "created_at": "2026-11-21T20:22:10.895468Z"}
+    show_rows([row], ("id", "note", "created_at"), as_json=False, none="")
+    said = capsys.readouterr().out
+    assert key in said
+    assert "…" not in said
+    assert ".895468" not in said

@@ -85,7 +85,7 @@ def sync_numbers(as_json: AsJson = False) -> None:
         return
     for phone in done["added"]:
         say(f"{phone} is added.")
-    say(f"{len(done['added'])} numbers are added, {len(done['known'])} were there already.")
+    say(f"Added: {len(done['added'])}. There already: {len(done['known'])}.")
     if done["no_voice"]:
         say(f"Left out, for they cannot call: {', '.join(done['no_voice'])}")
     if done["not_in_account"]:
