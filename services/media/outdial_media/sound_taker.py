@@ -6,6 +6,8 @@ processor is handed the sound by a call. It goes through its queue only while th
 the processor has started, and behind sound that already waits there.
 """
 
+from abc import abstractmethod
+
 from pipecat.frames.frames import Frame, InputAudioRawFrame, StartFrame
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
@@ -17,14 +19,14 @@ class QueuedSound(InputAudioRawFrame):
 
 
 class TakesSound(FrameProcessor):
-    """Put before a FrameProcessor among a class's bases, whose `take_sound` is written."""
+    """Put before a FrameProcessor among a class's bases; the class says what `take_sound` does."""
 
     _has_started = False
     _sound_in_queue = 0
 
+    @abstractmethod
     async def take_sound(self, pcm: bytes) -> None:
         """16-bit PCM, in order."""
-        raise NotImplementedError
 
     def takes_it_now(self) -> bool:
         """Whether nothing stands before the next sound."""

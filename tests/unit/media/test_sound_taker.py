@@ -281,3 +281,8 @@ def test_upstream_does_with_a_frame_of_sound_what_is_done_here() -> None:
     for event in ("on_speech_started", "on_speech_stopped"):
         assert f'_call_event_handler("{event}")' in told
     assert "self._user_is_muted" in inspect.getsource(LLMUserAggregator._maybe_mute_frame)
+
+
+def test_who_takes_sound_says_how() -> None:
+    with pytest.raises(TypeError, match="take_sound"):
+        type("Silent", (TakesSound,), {})()
