@@ -28,6 +28,11 @@ held = Counter(
     "Voices over the agent's, by what they were: backchannel, noise, interruption",
     ["voice"],
 )
+eager_answers = Counter(
+    "outdial_pod_eager_answers",
+    "Answers asked for before a turn was over, by what became of them: kept, thrown_away",
+    ["became"],
+)
 provider_replacements = Counter(
     "outdial_pod_provider_replacements",
     "Failures of providers after which another one, or another connection, did the work",

@@ -88,7 +88,7 @@ def build_pipeline(
     for schema in tools.schemas:
         thinking.register_function(schema.name, _handler(tools))
     output = PhoneOutput(line)
-    person, turn_start = _person(context, template, models, output, muted)
+    person, turn_start = _person(context, template, models, output, thinking, muted)
     parts = CallPipeline(
         context=context,
         input=PhoneInput(line),
@@ -135,6 +135,7 @@ def _person(
     template: CallTemplate,
     models: SharedModels,
     output: PhoneOutput,
+    thinking: PhoneLLM,
     muted: Callable[[], bool],
 ) -> tuple[PersonTurns, PhoneTurnStart]:
     turns = template.turns
@@ -145,6 +146,7 @@ def _person(
             heard_words(text, template.language) if turns.smart_turn else HeardWords.OPEN
         ),
         patience=_patience(turns),
+        eager=turns.eager_answers,
     )
     start = PhoneTurnStart(
         output,
@@ -170,7 +172,10 @@ def _person(
         user_idle_timeout=template.agent.idle.seconds,
         empty_user_turn=EmptyUserTurnConfig(idle_prompt=_NOT_UNDERSTOOD),
     )
-    return PersonTurns(context, params=params, stop=stop, judge=judge, muted=muted), start
+    person = PersonTurns(context, params=params, stop=stop, judge=judge, muted=muted)
+    stop.turn_text = person.aggregation_string
+    stop.answer_is_held = lambda: thinking.holds_answer
+    return person, start
 
 
 def _patience(turns: Turns) -> Patience:

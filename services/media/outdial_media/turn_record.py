@@ -90,6 +90,7 @@ class TurnRecord:
         if message.content:
             self.agent_spoke = False
         self._transcript.person_turn(message.content or "")
+        self._pipeline.thinking.turn_is_recorded()
 
     async def _on_agent_turn(
         self, _aggregator: object, message: AssistantTurnStoppedMessage

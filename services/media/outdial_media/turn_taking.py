@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from pipecat.audio.turn.base_turn_analyzer import BaseTurnAnalyzer
 from pipecat.frames.frames import DataFrame, Frame, SystemFrame, VADUserStoppedSpeakingFrame
-from pipecat.turns.types import ProcessFrameResult
+from pipecat.turns.types import ProcessFrameResult, UserTurnSpeculation
 from pipecat.turns.user_stop import TurnAnalyzerUserTurnStopStrategy
 
+from outdial_media import metrics
 from outdial_media.heard_words import HeardWords
 
 
@@ -46,8 +47,13 @@ class PhoneTurnStop(TurnAnalyzerUserTurnStopStrategy):
         turn_analyzer: BaseTurnAnalyzer,
         judge: Callable[[str], HeardWords] = lambda _text: HeardWords.OPEN,
         patience: Patience = Patience(),
+        eager: bool = False,
     ) -> None:
-        """`judge` says of the words heard last whether they are the last."""
+        """`judge` says of the words heard last whether they are the last.
+
+        `eager`: while a whole sentence is waited on, its answer is made already, and thrown away
+        if the person goes on.
+        """
         super().__init__(turn_analyzer=turn_analyzer)
         self._judge = judge
         self._patience = {
@@ -56,6 +62,12 @@ class PhoneTurnStop(TurnAnalyzerUserTurnStopStrategy):
         }
         self._exhausted: set[HeardWords] = set()
         self._timers: list[asyncio.TimerHandle] = []
+        self._eager = eager
+        self._speculation: UserTurnSpeculation | None = None
+        self.turn_text: Callable[[], str] = lambda: ""
+        """All that was heard in the turn, as the model would be told it."""
+        self.answer_is_held: Callable[[], bool] = lambda: False
+        """Whether the model has begun the answer it was asked for ahead, and nothing cut it."""
         self.knows_the_beginning = False
         """The turn that begins next began with what was heard last: nothing of it is forgotten."""
         self._passed_over: Frame | None = None
@@ -108,16 +120,47 @@ class PhoneTurnStop(TurnAnalyzerUserTurnStopStrategy):
             loop.call_later(seconds, over, words) for words, seconds in self._patience.items()
         ]
 
+    async def trigger_user_turn_stopped(
+        self, *, enable_user_speaking_frames: bool | None = None
+    ) -> None:
+        """End the turn; an answer that was made ahead stands if it answers the same words."""
+        told = {"enable_user_speaking_frames": enable_user_speaking_frames}
+        speculation = self._speculation
+        if speculation and speculation.text == self.turn_text() and self.answer_is_held():
+            self._speculation = None
+            metrics.eager_answers.labels("kept").inc()
+            await self.trigger_user_turn_finalized(confirms_speculation=True, **told)
+        else:
+            await self._throw_away()
+            await super().trigger_user_turn_stopped(**told)
+
+    async def _answer_ahead(self) -> None:
+        text = self.turn_text()
+        if self._speculation is not None and self._speculation.text != text:
+            await self._throw_away()
+        if self._eager and text and self._speculation is None and not self._vad_user_speaking:
+            self._speculation = UserTurnSpeculation(text=text)
+            await self.trigger_user_turn_inference_triggered(speculation=self._speculation)
+
+    async def _throw_away(self) -> None:
+        speculation, self._speculation = self._speculation, None
+        if speculation is not None:
+            metrics.eager_answers.labels("thrown_away").inc()
+            await self.trigger_user_turn_speculation_cancelled()
+
     async def _maybe_trigger_user_turn_stopped(self) -> None:
         says = self._judge(self._text)
         if says in self._exhausted:
             self._turn_complete = True
         elif says is HeardWords.UNFINISHED:
             return
+        elif says is HeardWords.WHOLE and self._transcript_finalized and not self._turn_complete:
+            await self._answer_ahead()
         await super()._maybe_trigger_user_turn_stopped()
 
     async def _discard_pending_end_of_turn(self) -> None:
         self._stop_waiting()
+        await self._throw_away()
         await super()._discard_pending_end_of_turn()
 
     def _stop_waiting(self) -> None:

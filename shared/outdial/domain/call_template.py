@@ -198,6 +198,7 @@ class Turns:
     silence_ms: int = 250  # then the turn's end is judged; a judge trained on short silences
     smart_turn: bool = True
     smart_turn_max_ms: int = 1200  # the longest wait after a turn that sounds unfinished
+    eager_answers: bool = True  # a whole sentence is answered while it is still waited on
     # What is said over the agent without wanting the floor; None: its language's.
     backchannels: tuple[str, ...] | None = None
     backchannel_ms: int = 1000  # a voice over the agent that is longer interrupts it

@@ -1,6 +1,7 @@
 """A turn ends when all of it was heard, by the recogniser's word."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from pipecat.audio.turn.base_turn_analyzer import BaseTurnAnalyzer, EndOfTurnState
@@ -13,6 +14,8 @@ from pipecat.frames.frames import (
     VADUserStoppedSpeakingFrame,
 )
 from pipecat.processors.frame_processor import FrameProcessorSetup
+from pipecat.turns.types import UserTurnSpeculation
+from pipecat.turns.user_stop import UserTurnStoppedParams
 from pipecat.utils.asyncio.task_manager import TaskManager
 
 from outdial_media.heard_words import heard_words
@@ -43,30 +46,47 @@ class _Judge(BaseTurnAnalyzer):
 class _Turns:
     """A strategy and the turns that it ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, eager: bool = False) -> None:
         self.judge = _Judge()
         self.stop = PhoneTurnStop(
             turn_analyzer=self.judge,
             judge=lambda text: heard_words(text, "en"),
             patience=Patience(whole=0.05, unfinished=0.1),
+            eager=eager,
         )
+        self.heard: list[str] = []
+        self.stop.turn_text = lambda: " ".join(self.heard)
+        self.held = True
+        self.stop.answer_is_held = lambda: self.held
+        self.asked: list[str] = []
+        self.thrown_away = self.confirmed = 0
+        self.stop.add_event_handler("on_user_turn_inference_triggered", self._on_asked)
+        self.stop.add_event_handler("on_user_turn_speculation_cancelled", self._on_thrown_away)
         self.ended = 0
         self.stop.add_event_handler("on_user_turn_stopped", self._on_stopped)
 
-    async def _on_stopped(self, *_args: object) -> None:
+    async def _on_stopped(self, _stop: object, how: UserTurnStoppedParams) -> None:
         self.ended += 1
+        self.confirmed += how.confirms_speculation
         await self.stop.handle_user_turn_stopped()  # as the controller does
+
+    async def _on_asked(self, _stop: object, ahead: UserTurnSpeculation | None) -> None:
+        self.asked.append(ahead.text if ahead else "")
+
+    async def _on_thrown_away(self, *_args: object) -> None:
+        self.thrown_away += 1
 
     async def see(self, *frames: Frame) -> None:
         for frame in frames:
+            if isinstance(frame, TranscriptionFrame):
+                self.heard.append(frame.text)
             await self.stop.process_frame(frame)
         for task in list(self.stop._event_tasks):
             await task[1]
 
 
-@pytest.fixture
-async def turns() -> AsyncIterator[_Turns]:
-    made = _Turns()
+@asynccontextmanager
+async def _set_up(made: _Turns) -> AsyncIterator[_Turns]:
     setup = FrameProcessorSetup(
         pipeline_worker=None,  # type: ignore[arg-type]  # nobody asks for it
         clock=SystemClock(),
@@ -78,6 +98,20 @@ async def turns() -> AsyncIterator[_Turns]:
     await made.see(STTMetadataFrame(service_name="test", ttfs_p99_latency=60.0))
     yield made
     await made.stop.cleanup()
+
+
+@pytest.fixture
+async def turns() -> AsyncIterator[_Turns]:
+    async with _set_up(_Turns()) as made:
+        yield made
+
+
+@pytest.fixture
+async def eager() -> AsyncIterator[_Turns]:
+    """Turns whose end intonation doubts."""
+    async with _set_up(_Turns(eager=True)) as made:
+        made.judge.state = EndOfTurnState.INCOMPLETE
+        yield made
 
 
 STARTED, STOPPED = VADUserStartedSpeakingFrame(), VADUserStoppedSpeakingFrame(stop_secs=0.2)
@@ -157,6 +191,56 @@ async def test_words_that_say_nothing_leave_it_to_intonation(turns: _Turns) -> N
     assert not turns.ended
     await turns.see(SilenceFrame())
     assert turns.ended == 1
+
+
+SHE = "Yes, hello, this is she."
+
+
+async def test_a_whole_sentence_is_answered_while_it_is_waited_on(eager: _Turns) -> None:
+    await eager.see(STARTED, STOPPED, _words(SHE, finalized=True))
+    assert (eager.asked, eager.ended) == ([SHE], 0)
+    await until(lambda: eager.ended == 1, 5)
+    assert (eager.asked, eager.confirmed, eager.thrown_away) == ([SHE], 1, 0)
+
+
+async def test_who_goes_on_has_the_answer_thrown_away(eager: _Turns) -> None:
+    await eager.see(STARTED, STOPPED, _words(SHE, finalized=True), STARTED)
+    assert (eager.asked, eager.thrown_away) == ([SHE], 1)
+    more = "Only in the afternoon."
+    await eager.see(STOPPED, _words(more, finalized=True))
+    await until(lambda: eager.ended == 1, 5)
+    assert (eager.asked, eager.confirmed) == ([SHE, f"{SHE} {more}"], 1)
+
+
+async def test_more_words_ask_anew(eager: _Turns) -> None:
+    await eager.see(STARTED, STOPPED, _words(SHE, finalized=True), _words("No.", finalized=True))
+    assert (eager.asked, eager.thrown_away) == ([SHE, f"{SHE} No."], 1)
+
+
+async def test_an_answer_that_was_cut_is_asked_for_again(eager: _Turns) -> None:
+    await eager.see(STARTED, STOPPED, _words(SHE, finalized=True))
+    eager.held = False
+    await until(lambda: eager.ended == 1, 5)
+    assert (eager.asked, eager.confirmed, eager.thrown_away) == ([SHE, ""], 0, 1)
+
+
+@pytest.mark.parametrize("text", ["It depends on", "only in the afternoon"])
+async def test_what_may_go_on_is_not_answered_ahead(eager: _Turns, text: str) -> None:
+    await eager.see(STARTED, STOPPED, _words(text, finalized=True))
+    assert not eager.asked
+
+
+async def test_a_turn_that_is_over_is_answered_once(eager: _Turns) -> None:
+    eager.judge.state = EndOfTurnState.COMPLETE
+    await eager.see(STARTED, STOPPED, _words(SHE, finalized=True))
+    assert (eager.asked, eager.confirmed, eager.ended) == ([""], 0, 1)
+
+
+async def test_a_template_may_have_no_answers_ahead(turns: _Turns) -> None:
+    turns.judge.state = EndOfTurnState.INCOMPLETE
+    await turns.see(STARTED, STOPPED, _words(SHE, finalized=True))
+    await until(lambda: turns.ended == 1, 5)
+    assert turns.asked == [""]
 
 
 @pytest.mark.parametrize(
