@@ -21,6 +21,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from outdial.domain.internet_address import read_allow_list
+from outdial.settings_that_fit import misfits
 
 Seconds = Annotated[float, Field(gt=0)]
 
@@ -219,8 +220,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _times_fit(self) -> Self:
-        problems = [text for holds, text in _fits(self) if not holds]
-        if problems:
+        if problems := misfits(self):
             raise ValueError("; ".join(problems))
         return self
 
@@ -291,50 +291,6 @@ def read_labels(text: str) -> dict[str, str]:
             raise ValueError(f"{part!r} is not a label: write zone=eu,gpu=yes")
         found[name] = value
     return found
-
-
-def _fits(s: Settings) -> list[tuple[bool, str]]:
-    """Pairs of (holds, what to change when it does not)."""
-    return [
-        (
-            s.departure_notice_seconds < s.post_too_late_seconds,
-            "OUTDIAL_DEPARTURE_NOTICE_SECONDS must be less than OUTDIAL_POST_TOO_LATE_SECONDS",
-        ),
-        (
-            s.post_too_late_seconds < s.post_timeout_seconds,
-            "OUTDIAL_POST_TOO_LATE_SECONDS must be less than OUTDIAL_POST_TIMEOUT_SECONDS",
-        ),
-        (
-            s.unknown_after_seconds > s.post_timeout_seconds + s.post_too_late_seconds,
-            "OUTDIAL_UNKNOWN_AFTER_SECONDS must be more than OUTDIAL_POST_TIMEOUT_SECONDS + "
-            "OUTDIAL_POST_TOO_LATE_SECONDS",
-        ),
-        (
-            s.unknown_spent_after_seconds > s.unknown_after_seconds + s.ring_timeout_seconds,
-            "OUTDIAL_UNKNOWN_SPENT_AFTER_SECONDS must be more than OUTDIAL_UNKNOWN_AFTER_SECONDS "
-            "+ OUTDIAL_RING_TIMEOUT_SECONDS",
-        ),
-        (
-            s.pod_out_after_seconds >= 2 * s.heartbeat_seconds,
-            "OUTDIAL_POD_OUT_AFTER_SECONDS must be at least twice OUTDIAL_HEARTBEAT_SECONDS",
-        ),
-        (
-            s.live_slot_lease_seconds > s.pod_out_after_seconds,
-            "OUTDIAL_LIVE_SLOT_LEASE_SECONDS must be more than OUTDIAL_POD_OUT_AFTER_SECONDS",
-        ),
-        (
-            s.settle_anyway_seconds > s.closing_pass_seconds,
-            "OUTDIAL_SETTLE_ANYWAY_SECONDS must be more than OUTDIAL_CLOSING_PASS_SECONDS",
-        ),
-        (
-            s.provider_sockets != 1,
-            "OUTDIAL_PROVIDER_SOCKETS must be 0 (no limit) or at least 2: a call takes two",
-        ),
-        (
-            s.silent_attempt_seconds > s.ring_timeout_seconds,
-            "OUTDIAL_SILENT_ATTEMPT_SECONDS must be more than OUTDIAL_RING_TIMEOUT_SECONDS",
-        ),
-    ]
 
 
 REQUIRED: dict[str, tuple[str, ...]] = {
