@@ -16,7 +16,8 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from dialing_deployment import Deployment, Op
+from dialing_actions import Op
+from dialing_deployment import Deployment
 from outdial.settings import Settings
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(3600)]
