@@ -63,6 +63,7 @@ class PhoneTurnStop(TurnAnalyzerUserTurnStopStrategy):
         self._exhausted: set[HeardWords] = set()
         self._timers: list[asyncio.TimerHandle] = []
         self._eager = eager
+        self._in_turn = False
         self._speculation: UserTurnSpeculation | None = None
         self.turn_text: Callable[[], str] = lambda: ""
         """All that was heard in the turn, as the model would be told it."""
@@ -74,9 +75,15 @@ class PhoneTurnStop(TurnAnalyzerUserTurnStopStrategy):
 
     async def handle_user_turn_started(self) -> None:
         """A turn begins with a voice, or later, when it is known that the voice takes the turn."""
+        self._in_turn = True
         if not self.knows_the_beginning:
             await super().handle_user_turn_started()
         self.knows_the_beginning = False
+
+    async def handle_user_turn_stopped(self) -> None:
+        """It is over, or was none."""
+        self._in_turn = False
+        await super().handle_user_turn_stopped()
 
     async def pass_over(self, last: Frame | None) -> None:
         """What was heard was no turn, nor is `last`, which comes here next."""
@@ -138,7 +145,8 @@ class PhoneTurnStop(TurnAnalyzerUserTurnStopStrategy):
         text = self.turn_text()
         if self._speculation is not None and self._speculation.text != text:
             await self._throw_away()
-        if self._eager and text and self._speculation is None and not self._vad_user_speaking:
+        wanted = self._eager and self._in_turn and not self._vad_user_speaking
+        if wanted and text and self._speculation is None:
             self._speculation = UserTurnSpeculation(text=text)
             await self.trigger_user_turn_inference_triggered(speculation=self._speculation)
 

@@ -111,6 +111,7 @@ async def eager() -> AsyncIterator[_Turns]:
     """Turns whose end intonation doubts."""
     async with _set_up(_Turns(eager=True)) as made:
         made.judge.state = EndOfTurnState.INCOMPLETE
+        await made.stop.handle_user_turn_started()
         yield made
 
 
@@ -227,6 +228,14 @@ async def test_an_answer_that_was_cut_is_asked_for_again(eager: _Turns) -> None:
 @pytest.mark.parametrize("text", ["It depends on", "only in the afternoon"])
 async def test_what_may_go_on_is_not_answered_ahead(eager: _Turns, text: str) -> None:
     await eager.see(STARTED, STOPPED, _words(text, finalized=True))
+    assert not eager.asked
+
+
+async def test_words_over_the_agent_that_may_be_no_turn_are_not_answered_ahead(
+    eager: _Turns,
+) -> None:
+    await eager.stop.pass_over(None)
+    await eager.see(STARTED, STOPPED, _words("Okay.", finalized=True))
     assert not eager.asked
 
 
