@@ -17,6 +17,7 @@ from outdial.operations.place_attempt import place_attempts
 from outdial.operations.record_callback import record_event
 from outdial.operations.runtime import Runtime
 from outdial.operations.settle_attempt import settle_attempt
+from outdial.operations.suppress_number import suppress
 from outdial.queueing.dial_tokens import take_departure
 from outdial.routing.pod_registry import Heartbeat, beat
 from outdial.storage import attempts, call_events, leads, templates
@@ -186,6 +187,16 @@ class World:
         attempt = await self.claim(lead)
         assert await self.place(attempt.id) == {"Accepted": 1}
         return await self.attempt(attempt.id)
+
+    async def opt_out(self, phone: str) -> None:
+        """An operator writes down that this number asked for no more calls."""
+        await suppress(self.runtime, phone, "asked", "api")
+
+    async def opt_out_while_it_rings(self) -> Attempt:
+        """A new lead's call rings when its number opts out; the attempt as it was before."""
+        attempt = await self.dial(await self.add_lead())
+        await self.opt_out(attempt.phone)
+        return attempt
 
     async def hear(self, attempt_id: uuid.UUID, *events: Event) -> None:
         """Events arrive, and are settled."""

@@ -7,7 +7,6 @@ import pytest
 
 from dialing_world import World, closed_now, some_phone, status
 from outdial.observability.metrics import REFUSED
-from outdial.operations.suppress_number import suppress
 from outdial.routing.slot_reservation import free_slots
 from outdial.storage import leads, numbers
 from outdial.storage.leads import NewContact, NewLead
@@ -73,10 +72,10 @@ async def test_a_suppressed_contact_is_passed_over_and_the_last_one_finishes(
 ) -> None:
     first, second = some_phone(), some_phone()
     lead = await world.add_lead(first, second)
-    await suppress(world.runtime, first, "asked", "api")
+    await world.opt_out(first)
     assert (await world.dispatch()).claimed == []
     assert (await world.lead(lead.id)).contact_position == 1
-    await suppress(world.runtime, second, "asked", "api")
+    await world.opt_out(second)
     await world.make_due(lead)
     await world.dispatch()
     assert (await world.lead(lead.id)).outcome == "suppressed"

@@ -6,7 +6,6 @@ from dialing_world import World, in_parallel, pod, status, tool
 from outdial.operations.hang_up_call import hang_up_call
 from outdial.operations.run_sweeps import run_sweeps
 from outdial.operations.settle_attempt import settle_attempt
-from outdial.operations.suppress_number import suppress
 from outdial.storage import suppressions
 from outdial.telephony.dial_result import (
     Accepted,
@@ -22,7 +21,7 @@ pytestmark = pytest.mark.integration
 async def test_opt_out_between_claim_and_post(world: World) -> None:
     lead = await world.add_lead()
     attempt = await world.claim(lead)
-    await suppress(world.runtime, attempt.phone, "asked", "api")
+    await world.opt_out(attempt.phone)
     await world.place(attempt.id)
     assert world.carrier.posts == []
     await settle_attempt(world.runtime, attempt.id)
@@ -35,9 +34,7 @@ async def test_opt_out_and_dialing_at_once_exclude_each_other(world: World) -> N
     for _ in range(10):
         attempt = await world.claim(await world.add_lead())
         before = len(world.carrier.posts)
-        await in_parallel(
-            world.place(attempt.id), suppress(world.runtime, attempt.phone, "asked", "api")
-        )
+        await in_parallel(world.place(attempt.id), world.opt_out(attempt.phone))
         posted = world.carrier.posts[before:]
         row = await world.attempt(attempt.id)
         if posted:
@@ -52,7 +49,7 @@ async def test_opt_out_while_the_post_is_under_way_cuts_the_call(world: World) -
     attempt = await world.claim(await world.add_lead())
 
     async def meanwhile(call: PlaceCall, sid: str) -> DialResult:
-        await suppress(world.runtime, call.to, "asked", "api")
+        await world.opt_out(call.to)
         return Accepted(sid)
 
     world.carrier.on_post = meanwhile
@@ -64,9 +61,8 @@ async def test_opt_out_while_the_post_is_under_way_cuts_the_call(world: World) -
 
 
 async def test_a_call_that_could_not_be_cut_is_cut_by_a_sweep(world: World) -> None:
-    attempt = await world.dial(await world.add_lead())
     world.carrier.on_end = lambda _sid: NotUpdated("away")
-    await suppress(world.runtime, attempt.phone, "asked", "api")
+    attempt = await world.opt_out_while_it_rings()
     assert (await run_sweeps(world.runtime)) == {}
     world.carrier.on_end = None
     await world.age(attempt.id, 6)
@@ -97,8 +93,7 @@ async def test_a_call_is_told_to_end_until_it_is_gone(world: World) -> None:
 
 
 async def test_a_stopped_call_that_is_over_is_asked_for(world: World) -> None:
-    attempt = await world.dial(await world.add_lead())
-    await suppress(world.runtime, attempt.phone, "asked", "api")
+    attempt = await world.opt_out_while_it_rings()
     world.carrier.on_end = lambda _sid: AlreadyEnded()
     sid = str(attempt.call_sid)
     world.carrier.remember(attempt.phone, attempt.caller_number, sid, "completed")

@@ -10,7 +10,6 @@ from outdial.operations.claim_due_leads import dispatch
 from outdial.operations.record_callback import record_event
 from outdial.operations.run_sweeps import run_sweeps
 from outdial.operations.settle_attempt import settle_attempt
-from outdial.operations.suppress_number import suppress
 from outdial.routing.slot_reservation import free_slots
 from outdial.telephony.dial_result import (
     Accepted,
@@ -67,7 +66,7 @@ async def test_everything_at_once_neither_deadlocks_nor_differs(world: World) ->
             settle_attempt(world.runtime, row.id),
             settle_attempt(world.runtime, row.id),
             answer_dial_result(world.runtime, row.id, Accepted(sid)),
-            suppress(world.runtime, phone, "asked", "api"),
+            world.opt_out(phone),
             run_sweeps(world.runtime),
             dispatch(world.runtime),
         ]
