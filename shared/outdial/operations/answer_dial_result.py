@@ -34,7 +34,7 @@ async def answer_dial_result(runtime: Runtime, attempt_id: uuid.UUID, result: Di
         elif attempt.call_sid is not None and not isinstance(result, OutcomeUnknown):
             # A callback has shown the call: whoever says that there is none is wrong.
             believed = OutcomeUnknown(f"contradicted by a callback: {result}")
-        await attempts.touch(session, [attempt.id])
+        attempts.hear(attempt)
         return event_of_result(believed)
 
     await settle_attempt(runtime, attempt_id, append=append)

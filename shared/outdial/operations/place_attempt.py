@@ -150,7 +150,7 @@ async def _commit_intent(runtime: Runtime, attempt_id: uuid.UUID) -> Intent | No
                 return None  # stopped a moment ago: its end is settled by whoever stopped it
         else:
             await call_events.append(session, attempt_id, _gate_refused(reason))
-            refused = await settle_locked(runtime, session, locked)
+            refused = await settle_locked(session, locked)
     if refused is not None:
         PLACED.labels("refused").inc()
         REFUSED.labels(str(reason)).inc()

@@ -9,8 +9,9 @@ from outdial.domain.call_events import Event
 from outdial.domain.errors import Unavailable
 from outdial.observability import traces
 from outdial.operations.ask_in_time import STORE_ERRORS
-from outdial.operations.record_callback import write_event
+from outdial.operations.record_callback import Written, write_event
 from outdial.operations.runtime import Runtime
+from outdial.operations.settle_attempt import keep_slot
 from outdial.operations.zombie_calls import end_zombie, is_zombie
 from outdial.storage import attempts
 
@@ -25,6 +26,7 @@ class Received:
     event: Event
     known: bool  # the attempt exists, and the event is stored
     zombie: bool
+    rings: bool
 
 
 async def receive_callback(runtime: Runtime, attempt_id: UUID, event: Event) -> Received:
@@ -35,7 +37,7 @@ async def receive_callback(runtime: Runtime, attempt_id: UUID, event: Event) -> 
 
     """
     status = str(event.payload.get("CallStatus", ""))
-    urgent = False
+    written = Written(is_new=False, is_urgent=False, rings=False)
     try:
         async with runtime.sessions.begin() as session:
             attempt = await attempts.lock(session, attempt_id)
@@ -44,17 +46,19 @@ async def receive_callback(runtime: Runtime, attempt_id: UUID, event: Event) -> 
             if attempt is not None:
                 traces.about_attempt(attempt.id, attempt.lead_id)
                 traces.note(event=event.kind, call_status=status or None)
-                urgent = (await write_event(session, attempt, event)).is_urgent
+                written = await write_event(session, attempt, event)
     except STORE_ERRORS as error:
         raise Unavailable("The database does not answer; tell it again.") from error
     if attempt is None:
         _log.warning("callback_for_nobody", attempt_id=str(attempt_id), call_sid=event.call_sid)
-    if urgent:
+    if written.is_urgent:
         runtime.hints.settle(attempt_id)
-    return Received(attempt_id, event, attempt is not None, zombie)
+    return Received(attempt_id, event, attempt is not None, zombie, written.rings)
 
 
 async def follow_up(runtime: Runtime, received: Received) -> None:
     """What a callback asks for at once when it is answered; all else is settling's."""
     if received.zombie and received.event.call_sid:
         await end_zombie(runtime, received.attempt_id, received.event.call_sid)
+    if received.rings:
+        await keep_slot(runtime, received.attempt_id)

@@ -42,19 +42,30 @@ async def record_event(
 
 @dataclass(frozen=True)
 class Written:
-    """What became of a fact: whether it was known, and whether somebody should read it now."""
+    """What became of a fact: whether it was known, and whether somebody should read it now.
+
+    `rings`: it was the first to say so. That is written already, and nothing else follows from it
+    but that the slot is needed for as long as a phone rings.
+    """
 
     is_new: bool
     is_urgent: bool
+    rings: bool
 
 
 async def write_event(session: AsyncSession, attempt: Attempt, event: Event) -> Written:
     """Write a fact about an attempt whose row is locked; a hint to settle it is the caller's."""
     await bind_call(session, attempt, event.call_sid)
-    loud = _is_loud(attempt, event)
+    rings = _is_a_step(attempt, event, "ringing")
+    if rings:
+        attempt.state, attempt.ringing_at = AttemptState.RINGING, event.occurred_at
+    loud = not rings and _is_loud(attempt, event)
     number = await call_events.append(session, attempt.id, event, to_settle=loud, heard=True)
     new = number is not None
-    return Written(new, new and loud and not _comes_with_the_next(attempt, event))
+    # What `initiated` says, the answer to our POST says, which is settled at about this moment: it
+    # is read with that or with the next; if neither comes, the sweep reads it.
+    waits = _is_a_step(attempt, event, "initiated")
+    return Written(new, new and loud and not waits, rings)
 
 
 def _is_loud(attempt: Attempt, event: Event) -> bool:
@@ -66,15 +77,14 @@ def _is_loud(attempt: Attempt, event: Event) -> bool:
     )
 
 
-def _comes_with_the_next(attempt: Attempt, event: Event) -> bool:
-    """Whether a fact may wait to be read with the next one; if none comes, the sweep reads it.
+def _is_a_step(attempt: Attempt, event: Event, call_status: str) -> bool:
+    """Whether an attempt's own call has come to `call_status`, as it should, before it rang.
 
-    `initiated` says what the answer to our POST says, which is settled at about this moment. A call
-    that should be ended waits for nothing.
+    A call that should be ended is no such: whoever is told of it ends it.
     """
     return (
         (event.source, event.kind) == (Source.CARRIER, "status")
-        and event.payload.get("CallStatus") == "initiated"
+        and event.payload.get("CallStatus") == call_status
         and event.call_sid == attempt.call_sid
         and attempt.stop_reason is None
         and attempt.state in {AttemptState.DIALING, AttemptState.INITIATED}
@@ -95,4 +105,3 @@ async def bind_call(session: AsyncSession, attempt: Attempt, call_sid: str | Non
         _log.error("call_of_another_attempt", attempt_id=str(attempt.id), owner=str(owner))
         return
     attempt.call_sid = call_sid
-    await session.flush()

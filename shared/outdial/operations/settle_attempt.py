@@ -50,7 +50,7 @@ class Settlement:
     just_ended: bool = False
     lead_due_at: datetime | None = None
     is_due_now: bool = False  # before the next tick
-    slot_lease_seconds: float | None = None  # extend the reservation: the phone rings
+    began_to_ring: bool = False
     calls_to_end: dict[str, list[int]] = field(default_factory=dict)  # CallSid: unread events
     stopped: Stopped = field(default_factory=Stopped)
     span: traces.Span = traces.NOTHING  # of the whole attempt, sent once it is committed
@@ -91,7 +91,7 @@ async def settle_attempt(
             if event is None:
                 return None
             await call_events.append(session, attempt_id, event)
-        settlement = await settle_locked(runtime, session, locked, without_pod=without_pod)
+        settlement = await settle_locked(session, locked, without_pod=without_pod)
     await after_settling(runtime, settlement)
     return settlement
 
@@ -118,7 +118,7 @@ async def lock_for_settling(
 
 
 async def settle_locked(
-    runtime: Runtime, session: AsyncSession, locked: Locked, *, without_pod: bool = False
+    session: AsyncSession, locked: Locked, *, without_pod: bool = False
 ) -> Settlement:
     """The same within a transaction that holds the locks; `after_settling` must follow it."""
     attempt = locked.attempt
@@ -140,8 +140,7 @@ async def settle_locked(
         due_at = await decide_lead(session, locked.lead, attempt, folded.facts, now)
         settlement.lead_due_at = due_at
         settlement.is_due_now = due_at is not None and due_at - now < _TICK
-    if settlement.state in _RINGS and settlement.state is not before:
-        settlement.slot_lease_seconds = runtime.settings.reserved_slot_lease_seconds
+    settlement.began_to_ring = settlement.state in _RINGS and settlement.state is not before
     settlement.stopped = await _heed_opt_out(session, attempt, unread)
     settlement.calls_to_end = _calls_to_end(attempt, unread)
     waiting = {number for numbers in settlement.calls_to_end.values() for number in numbers}
@@ -224,10 +223,19 @@ async def _end_call(
 
 async def _tend_slot(runtime: Runtime, settlement: Settlement) -> None:
     """The one place that releases slots. Redis away: the lease runs out by itself."""
+    if settlement.began_to_ring:
+        await keep_slot(runtime, settlement.attempt_id)
+    if not settlement.just_ended:
+        return
     try:
-        if settlement.just_ended:
-            await release(runtime.redis, settlement.attempt_id)
-        elif settlement.slot_lease_seconds is not None:
-            await extend(runtime.redis, settlement.attempt_id, settlement.slot_lease_seconds)
+        await release(runtime.redis, settlement.attempt_id)
+    except STORE_ERRORS as error:
+        store_failed(runtime, error)
+
+
+async def keep_slot(runtime: Runtime, attempt_id: uuid.UUID) -> None:
+    """Let a reservation last for as long as a phone rings. Redis away: it stays as it is."""
+    try:
+        await extend(runtime.redis, attempt_id, runtime.settings.reserved_slot_lease_seconds)
     except STORE_ERRORS as error:
         store_failed(runtime, error)

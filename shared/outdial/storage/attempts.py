@@ -154,6 +154,11 @@ async def bound_sids(session: AsyncSession, call_sids: Iterable[str]) -> set[str
     return {call_sid for call_sid in rows if call_sid is not None}
 
 
+def hear(attempt: Attempt) -> None:
+    """Note that we heard of this call just now; written with whatever else changes of its row."""
+    attempt.heard_at = func.clock_timestamp()
+
+
 async def touch(session: AsyncSession, attempt_ids: Iterable[uuid.UUID]) -> None:
     """Note that we heard of these calls just now."""
     await session.execute(_TOUCH, {"attempts": list(attempt_ids)})
