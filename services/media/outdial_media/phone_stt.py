@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager, suppress
+from math import inf
 from typing import Any
 
 import pipecat.services.deepgram.stt as upstream_stt
@@ -76,6 +77,7 @@ class PhoneSTT(TakesSound, DeepgramSTTService):
         self._person_speaks = False
         self._transcript_owed = False
         self._heard_of_this = False  # some of what is being said has been transcribed
+        self._voice_ended = inf  # where in the stream (no earlier on a new one); told: nowhere
         self._deaf = 0
         self._patience: asyncio.TimerHandle | None = None
         self.on_heard: Callable[[TranscriptionFrame], None] = lambda _: None
@@ -153,9 +155,12 @@ class PhoneSTT(TakesSound, DeepgramSTTService):
         """Notice when there is something to transcribe."""
         if isinstance(frame, VADUserStartedSpeakingFrame):
             self._person_speaks, self._heard_of_this = True, False
+            self._voice_ended = inf
         elif isinstance(frame, VADUserStoppedSpeakingFrame):
             await self._send()  # Finalize asks for what was sent
             self._person_speaks, self._transcript_owed = False, True
+            heard_to, unheard = self._unheard.heard_to, self._unheard.seconds
+            self._voice_ended = heard_to + unheard - frame.stop_secs
             self._wait_for_answer(ANSWER_SECONDS, again=True)
         try:
             await super().process_frame(frame, direction)
@@ -163,6 +168,18 @@ class PhoneSTT(TakesSound, DeepgramSTTService):
             if not isinstance(frame, VADUserStoppedSpeakingFrame):
                 raise
             self._connection = None  # Finalize could not be sent; the next connection is sent one
+        if isinstance(frame, VADUserStoppedSpeakingFrame):
+            await self._tell_if_all_is_heard()
+
+    async def _tell_if_all_is_heard(self) -> None:
+        """Spare a reply the answer to Finalize where it can only be empty.
+
+        Deepgram finalizes by itself at pauses (`endpointing`), often before the silence has been
+        long enough for us: what is not transcribed then is silence.
+        """
+        if self._unheard.heard_to >= self._voice_ended:
+            self._voice_ended = inf
+            await self.push_frame(AllHeardFrame())
 
     async def cleanup(self) -> None:
         """Let go of everything."""
@@ -196,6 +213,8 @@ class PhoneSTT(TakesSound, DeepgramSTTService):
             if not self._unanswered:
                 self._all_answered.set()
                 await self.push_frame(AllHeardFrame())
+        elif isinstance(message, ListenV1Results) and message.is_final:
+            await self._tell_if_all_is_heard()
 
     # A recogniser that does not answer.
 

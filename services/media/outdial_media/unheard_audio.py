@@ -21,6 +21,11 @@ class UnheardAudio:
         """How much there is."""
         return len(self._pcm) / BYTES_A_SECOND
 
+    @property
+    def heard_to(self) -> float:
+        """Up to where the stream is transcribed, or forgotten."""
+        return self._began / BYTES_A_SECOND
+
     def sent(self, pcm: bytes) -> None:
         """Keep sound until it is transcribed."""
         self._pcm += pcm
