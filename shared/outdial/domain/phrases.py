@@ -12,6 +12,8 @@ class Phrases:
     """The fixed sentences of one language. They are said to somebody unknown: polite, no gender."""
 
     name: str  # of the language, in English, for the model
+    yes: str  # a variable that is true
+    no: str
     goodbye: str
     opted_out: str
     wrong_person: str
@@ -30,6 +32,8 @@ class Phrases:
 
 _ENGLISH = Phrases(
     name="English",
+    yes="yes",
+    no="no",
     goodbye="Thank you. Goodbye.",
     opted_out="I understand. We will not call you again. Goodbye.",
     wrong_person="I'm sorry for the mix-up. Goodbye.",
@@ -47,6 +51,8 @@ _ENGLISH = Phrases(
 )
 _GERMAN = Phrases(
     name="German",
+    yes="ja",
+    no="nein",
     goodbye="Vielen Dank. Auf Wiederhören.",
     opted_out="Ich verstehe. Wir rufen Sie nicht mehr an. Auf Wiederhören.",
     wrong_person="Entschuldigen Sie die Verwechslung. Auf Wiederhören.",
@@ -67,6 +73,8 @@ _GERMAN = Phrases(
 )
 _SPANISH = Phrases(
     name="Spanish",
+    yes="sí",
+    no="no",
     goodbye="Muchas gracias. Adiós.",
     opted_out="Entendido. No le volveremos a llamar. Adiós.",
     wrong_person="Disculpe la confusión. Adiós.",
@@ -84,6 +92,8 @@ _SPANISH = Phrases(
 )
 _FRENCH = Phrases(
     name="French",
+    yes="oui",
+    no="non",
     goodbye="Merci beaucoup. Au revoir.",
     opted_out="C'est bien compris. Nous ne vous appellerons plus. Au revoir.",
     wrong_person="Veuillez m'excuser pour cette erreur. Au revoir.",
@@ -108,6 +118,8 @@ _FRENCH = Phrases(
 )
 _ITALIAN = Phrases(
     name="Italian",
+    yes="sì",
+    no="no",
     goodbye="Grazie mille. Arrivederci.",
     opted_out="Ho capito. Non la chiameremo più. Arrivederci.",
     wrong_person="Mi scusi per l'errore. Arrivederci.",
@@ -126,6 +138,8 @@ _ITALIAN = Phrases(
 )
 _PORTUGUESE = Phrases(  # of Brazil and of Portugal
     name="Portuguese",
+    yes="sim",
+    no="não",
     goodbye="Agradeço a sua atenção. Até logo.",
     opted_out="Entendido. Não voltaremos a ligar. Até logo.",
     wrong_person="Desculpe o engano. Até logo.",
@@ -144,6 +158,8 @@ _PORTUGUESE = Phrases(  # of Brazil and of Portugal
 )
 _DUTCH = Phrases(
     name="Dutch",
+    yes="ja",
+    no="nee",
     goodbye="Dank u wel. Tot ziens.",
     opted_out="Dat begrijp ik. We zullen u niet meer bellen. Tot ziens.",
     wrong_person="Excuses voor de vergissing. Tot ziens.",

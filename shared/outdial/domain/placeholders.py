@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from outdial.domain.call_template import CallTemplate, HttpRequest, HttpTool
+from outdial.domain.phrases import phrases_for
 
 PLACEHOLDER = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 
@@ -27,12 +28,13 @@ def malformed_in(text: str) -> str | None:
     return rest[found.start() : found.start() + 20] if found else None
 
 
-def fill(text: str, values: Mapping[str, object]) -> str:
+def fill(text: str, values: Mapping[str, object], language: str = "") -> str:
     """`text` with every variable replaced; one without a value leaves nothing behind.
 
     Import refuses leads that lack a variable, so a missing one here is not said aloud as braces.
+    True and false are yes and no in `language`; English for what no person hears.
     """
-    return PLACEHOLDER.sub(lambda match: _spoken(values.get(match.group(1))), text)
+    return PLACEHOLDER.sub(lambda match: _spoken(values.get(match.group(1)), language), text)
 
 
 def values_for(
@@ -100,9 +102,10 @@ def _texts_in(value: object, path: str) -> Iterator[tuple[str, str]]:
             yield from _texts_in(item, f"{path}.{number}")
 
 
-def _spoken(value: object) -> str:
+def _spoken(value: object, language: str) -> str:
     if value is None:
         return ""
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        phrases = phrases_for(language)
+        return phrases.yes if value else phrases.no
     return str(value)

@@ -74,33 +74,36 @@ class ConversationBrief:
     @property
     def greeting(self) -> str:
         """The first words, with the lead's variables in place."""
-        return fill(self.template.agent.greeting, self.values)
+        return self._filled(self.template.agent.greeting)
 
     @property
     def prompt(self) -> str:
         """What the model is told, with the lead's variables in place."""
-        return fill(self.template.agent.prompt, self.values)
+        return self._filled(self.template.agent.prompt)
 
     @property
     def transfer_fallback(self) -> str:
         """What is said when nobody came to take the call over; empty if the template has none."""
-        return fill(self.template.transfer.fallback, self.values)
+        return self._filled(self.template.transfer.fallback)
 
     @property
     def idle_prompts(self) -> tuple[str, ...]:
         """What is said into silence, one after the other."""
-        return tuple(fill(text, self.values) for text in self.template.agent.idle.prompts)
+        return tuple(self._filled(text) for text in self.template.agent.idle.prompts)
 
     @property
     def goodbye(self) -> str:
         """What is said before hanging up on silence."""
-        return fill(self.template.agent.idle.goodbye, self.values)
+        return self._filled(self.template.agent.idle.goodbye)
 
     @property
     def voicemail_script(self) -> str:
         """What is left on a machine; empty when the template hangs up."""
         voicemail = self.template.voicemail
-        return fill(voicemail.script, self.values) if voicemail.mode == "leave_message" else ""
+        return self._filled(voicemail.script) if voicemail.mode == "leave_message" else ""
+
+    def _filled(self, text: str) -> str:
+        return fill(text, self.values, self.template.language)
 
 
 @dataclass(frozen=True)
@@ -147,11 +150,11 @@ async def open_conversation(
     )
 
 
-async def fill_for_call(session: AsyncSession, attempt: Attempt, text: str) -> str:
+async def fill_for_call(session: AsyncSession, attempt: Attempt, text: str, language: str) -> str:
     """One of the template's texts as it is said in this call, whatever its plan is by now."""
     lead, contact = await called(session, attempt)
     found = await lookups.values_of(session, attempt.id)
-    return fill(text, _values(attempt, lead, contact, found))
+    return fill(text, _values(attempt, lead, contact, found), language)
 
 
 async def save_turn(

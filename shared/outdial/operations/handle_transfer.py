@@ -95,5 +95,7 @@ async def _whisper(runtime: Runtime, attempt_id: UUID) -> str:
         return twiml.empty()
     async with runtime.sessions() as session:
         template = await template_of_attempt(session, attempt.template_id)
-        whisper = await fill_for_call(session, attempt, template.transfer.whisper)
+        whisper = await fill_for_call(
+            session, attempt, template.transfer.whisper, template.language
+        )
     return twiml.say(whisper, template.language)

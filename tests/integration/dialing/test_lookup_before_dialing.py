@@ -324,7 +324,7 @@ async def test_what_is_said_to_a_human_has_it_too(
     attempt = await world.claim(await a_lead(world, shop))
     await look_up(world.runtime, http, attempt.id)
     async with world.runtime.sessions() as session:
-        assert await fill_for_call(session, attempt, "On {{day}}.") == "On Monday."
+        assert await fill_for_call(session, attempt, "On {{day}}.", "en") == "On Monday."
 
 
 async def _is_answered(world: World, attempt: Attempt) -> bool:
