@@ -6,8 +6,9 @@ Clients, connection pools and TLS contexts are made once a process; addresses an
 
 import os
 from collections.abc import Mapping
+from copy import copy
 
-from openai import AsyncOpenAI, Timeout
+from openai import DEFAULT_CONNECTION_LIMITS, AsyncOpenAI, DefaultAsyncHttpxClient, Timeout
 
 from outdial.operations.model_addresses import model_addresses
 from outdial.settings import Settings
@@ -15,6 +16,11 @@ from outdial_media.model_route import Endpoint
 
 ANSWER_SECONDS = 8.0
 """The longest gap in a model's answer before it counts as failed, whatever a template says."""
+
+KEPT_SECONDS = 60.0
+"""A connection that nobody asks on is kept so long. openai 2 closes it after 5 s, within a turn of
+a call: each reply of a quiet pod would begin with a handshake. One that the server has closed is
+noticed before it is asked on."""
 
 _CONNECT_SECONDS = 3.0
 _NO_KEY = "none"  # servers of one's own often ask for none, and the client insists on one
@@ -51,9 +57,13 @@ class ModelEndpoints:
 
 
 def _client(url: str, key: str) -> AsyncOpenAI:
+    limits = copy(DEFAULT_CONNECTION_LIMITS)
+    limits.keepalive_expiry = KEPT_SECONDS
+    timeout = Timeout(ANSWER_SECONDS, connect=_CONNECT_SECONDS)
     return AsyncOpenAI(
         api_key=key,
         base_url=url,
-        timeout=Timeout(ANSWER_SECONDS, connect=_CONNECT_SECONDS),
+        timeout=timeout,
+        http_client=DefaultAsyncHttpxClient(base_url=url, timeout=timeout, limits=limits),
         max_retries=0,  # the route asks the next one instead
     )

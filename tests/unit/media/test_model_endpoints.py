@@ -1,5 +1,7 @@
 """Models at endpoints of the operator's own: named by templates, set by the environment."""
 
+from typing import Any
+
 import pytest
 from pydantic import ValidationError
 
@@ -33,6 +35,17 @@ async def test_an_endpoint_has_its_address_and_its_key_from_the_environment() ->
     assert other.client.api_key == "secret"
     assert one.client.api_key != "secret"
     assert endpoints.endpoint("", "m").client is endpoints.groq
+    await endpoints.close()
+
+
+async def test_a_connection_outlives_a_turn_of_the_person() -> None:
+    """openai's own are closed after 5 s: each reply of a quiet pod would begin with a handshake."""
+    endpoints = ModelEndpoints(settings(), {})
+    clients: list[Any] = [endpoints.groq, endpoints.endpoint("vllm", "qwen").client]
+    for client in clients:
+        assert client._client._transport._pool._keepalive_expiry >= 60
+        assert client.timeout == client._client.timeout
+        assert client.timeout.connect < client.timeout.read < 60, "the route asks the next one"
     await endpoints.close()
 
 
