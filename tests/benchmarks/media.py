@@ -34,9 +34,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from http_load import quantile
-from media_bots import VAR, Bot, Lab, open_lab, open_pod, open_stock
 from media_callers import Job
-from media_processes import cpu_seconds, rss_mb, run
+from media_lab import Bot, Lab, open_lab
+from media_pod import open_pod
+from media_processes import VAR, cpu_seconds, rss_mb, run
+from media_stock_bot import open_stock
 from outdial.domain.call_template import Turns
 
 QUICK = bool(os.environ.get("OUTDIAL_BENCH_QUICK"))

@@ -1,12 +1,20 @@
-"""What a process costs, read from /proc; and a port to listen on."""
+"""The processes of a bench: on which core they run, what they cost, whether they answer."""
 
 import asyncio
 import os
 import signal
 import socket
-from collections.abc import Coroutine
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+HERE = Path(__file__).parent
+VAR = HERE.parents[1] / "var/bench"
+BOT_CORE, OTHER_CORE = 0, 1
+"""The bot that is measured has a core of its own; everything else shares the other."""
 
 _TICK = os.sysconf("SC_CLK_TCK")
 
@@ -15,6 +23,86 @@ def run(work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
     """`asyncio.run`, which SIGTERM ends as Ctrl-C does: what was started is ended first."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     return asyncio.run(work)
+
+
+@asynccontextmanager
+async def child(
+    command: Sequence[str],
+    *,
+    env: dict[str, str] | None = None,
+    cwd: Path | None = None,
+    core: int = OTHER_CORE,
+    piped: bool = False,
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A process on a core of its own or the common one; its words go to var/bench/."""
+    VAR.mkdir(parents=True, exist_ok=True)
+    pipe = asyncio.subprocess.PIPE if piped else asyncio.subprocess.DEVNULL
+    name = Path(command[1]).stem if command[1] != "-m" else command[2]
+    with (VAR / f"{name}.log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            env=env,
+            cwd=cwd,
+            stdin=pipe,
+            stdout=pipe if piped else log,
+            stderr=log,
+            limit=2**28,
+            preexec_fn=lambda: pin(0, core),
+        )
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            process.send_signal(signal.SIGTERM if cwd is None else signal.SIGKILL)
+        await process.wait()
+
+
+def pin(pid: int, core: int) -> None:
+    """Keep a process, and its children to come, on one core; not on a machine that has only one."""
+    if (os.cpu_count() or 1) > max(BOT_CORE, OTHER_CORE):
+        os.sched_setaffinity(pid, {core})
+
+
+async def until(holds: Callable[[], bool], seconds: float) -> None:
+    """Wait for it.
+
+    Raises:
+        TimeoutError: it does not hold after so long.
+
+    """
+    async with asyncio.timeout(seconds):
+        while not await asyncio.to_thread(holds):  # noqa: ASYNC110 - of another process
+            await asyncio.sleep(0.1)
+
+
+def lives(process: asyncio.subprocess.Process) -> bool:
+    """True.
+
+    Raises:
+        RuntimeError: the process has ended.
+
+    """
+    if process.returncode is not None:
+        raise RuntimeError("a process ended as soon as it began: its words are in var/bench/*.log")
+    return True
+
+
+def answers(url: str) -> bool:
+    """Whether a GET is answered with 200."""
+    with suppress(OSError), urllib.request.urlopen(url, timeout=2) as answer:
+        return bool(answer.status == 200)
+    return False
+
+
+def listens(port: int) -> bool:
+    """Whether anything answers, whatever it says."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=2):
+            return True
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
 
 
 def cpu_seconds(pid: int, *, children: bool = False) -> float:

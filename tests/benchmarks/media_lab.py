@@ -1,0 +1,98 @@
+"""The laboratory around a bot: callers and providers, on the core beside the bot's."""
+
+import asyncio
+import json
+import os
+import sys
+import urllib.request
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict
+from typing import Any, Protocol
+
+from media_callers import Job
+from media_processes import (
+    HERE,
+    OTHER_CORE,
+    answers,
+    child,
+    cpu_seconds,
+    free_port,
+    lives,
+    pin,
+    until,
+)
+
+
+class Bot(Protocol):
+    """A process that takes calls on media streams."""
+
+    name: str
+    pid: int
+
+    async def lines(self, count: int) -> list[str]:
+        """Addresses of `count` media streams, each ready to be connected."""
+
+
+class Lab:
+    """Callers and providers, and what they cost."""
+
+    def __init__(
+        self,
+        callers: asyncio.subprocess.Process,
+        providers: asyncio.subprocess.Process,
+        providers_url: str,
+    ) -> None:
+        self.callers, self.providers, self.providers_url = callers, providers, providers_url
+        self.others: Callable[[], dict[str, int]] = dict
+        """Further processes beside the bot, by name."""
+        self._jobs: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._reading = asyncio.create_task(self._read())
+
+    async def run(self, job: Job) -> dict[str, Any]:
+        """Have a job done; several may go on at once."""
+        assert self.callers.stdin is not None
+        number = len(self._jobs)
+        self._jobs[number] = asyncio.get_running_loop().create_future()
+        self.callers.stdin.write(json.dumps([number, asdict(job)]).encode() + b"\n")
+        return await self._jobs[number]
+
+    async def _read(self) -> None:
+        assert self.callers.stdout is not None
+        while line := await self.callers.stdout.readline():
+            number, result = json.loads(line)
+            self._jobs[number].set_result(result)
+        for job in self._jobs.values():
+            if not job.done():
+                job.set_exception(RuntimeError("the callers died: see var/bench/media_callers.log"))
+
+    async def turns(self) -> dict[str, dict[str, float]]:
+        """What the providers saw since the last time."""
+
+        def ask() -> dict[str, dict[str, float]]:
+            with urllib.request.urlopen(f"{self.providers_url}/bench/turns") as answer:
+                found: dict[str, dict[str, float]] = json.load(answer)
+                return found
+
+        return await asyncio.to_thread(ask)
+
+    def cpu(self) -> dict[str, float]:
+        """Seconds of processor that each of the processes beside the bot has used."""
+        pids = {"callers": self.callers.pid, "providers": self.providers.pid} | self.others()
+        return {name: cpu_seconds(pid, children=True) for name, pid in pids.items()}
+
+
+@asynccontextmanager
+async def open_lab() -> AsyncIterator[Lab]:
+    """Callers and providers, on the core beside the bot's."""
+    pin(os.getpid(), OTHER_CORE)  # and all children, but for the bot
+    async with AsyncExitStack() as stack:
+        port = free_port()
+        command = (sys.executable, str(HERE / "media_providers.py"), str(port))
+        providers = await stack.enter_async_context(child(command))
+        command = (sys.executable, str(HERE / "media_callers.py"))
+        callers = await stack.enter_async_context(child(command, piped=True))
+        lab = Lab(callers, providers, f"http://127.0.0.1:{port}")
+        await until(lambda: lives(providers) and answers(f"{lab.providers_url}/bench/turns"), 60)
+        await lab.run(Job(urls=[]))  # it has prepared its speech
+        yield lab
