@@ -6,9 +6,7 @@ ring.
 
 import asyncio
 import os
-import shutil
 import sys
-import tempfile
 import time
 import urllib.request
 import uuid
@@ -16,8 +14,8 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
+from bench_stores import Stores, open_stores
 from media_lab import Lab
 from media_processes import BOT_CORE, answers, child, free_port, lives, until
 from media_speech import GREETING
@@ -28,10 +26,7 @@ from outdial.routing.slot_reservation import Slot, rebuild, reserve
 from outdial.routing.stream_token import StreamClaims, sign
 from outdial.settings import Settings
 from outdial.storage.ids import new_id
-from outdial.storage.schema import upgrade
 from outdial.storage.tables import Attempt
-from outdial_cli.stack.embedded_postgres import EmbeddedPostgres
-from outdial_cli.stack.embedded_redis import EmbeddedRedis
 
 SLOTS = 400
 
@@ -98,17 +93,8 @@ class OurPod:
 async def open_pod(lab: Lab, turns: Turns | None = None) -> AsyncIterator[OurPod]:
     """Stores, a template, and a pod."""
     async with AsyncExitStack() as stack:
-        base = Path(tempfile.mkdtemp(prefix="bench-media-", dir="/tmp"))
-        stack.callback(shutil.rmtree, base, ignore_errors=True)
-        for folder in ("pg", "rd"):
-            (base / folder).mkdir()
-        postgres = EmbeddedPostgres(base / "p", base / "pg", base / "p.log", durable=False)
-        redis = EmbeddedRedis(base / "r", base / "rd", base / "r.log", durable=False)
-        for server in (postgres, redis):
-            stack.callback(server.stop)
-            server.start()
-        await asyncio.to_thread(upgrade, postgres.url())
-        settings = _settings(postgres.url(), redis.url(), lab.providers_url)
+        stores = await stack.enter_async_context(open_stores("media", durable=False))
+        settings = _settings(stores, lab.providers_url)
         runtime = await stack.enter_async_context(open_runtime(settings))
         await rebuild(runtime.redis, [])
         agent = Agent("Ada", GREETING, "Ask whether they can come.", max_minutes=30)
@@ -116,9 +102,9 @@ async def open_pod(lab: Lab, turns: Turns | None = None) -> AsyncIterator[OurPod
         template_id = (await create_template(runtime, template)).id
         command = (sys.executable, "-m", "outdial_media")
         process = await stack.enter_async_context(
-            child(command, env=_environment(settings), cwd=base, core=BOT_CORE)
+            child(command, env=_environment(settings), cwd=stores.base, core=BOT_CORE)
         )
-        pids = {"postgres": postgres.child.pid, "redis": redis.child.pid}
+        pids = {"postgres": stores.postgres.child.pid, "redis": stores.redis.child.pid}
         lab.others = lambda: pids
         stack.callback(setattr, lab, "others", dict)
         health = f"http://127.0.0.1:{settings.port}/health"
@@ -126,12 +112,12 @@ async def open_pod(lab: Lab, turns: Turns | None = None) -> AsyncIterator[OurPod
         yield OurPod(process.pid, settings, runtime, template_id)
 
 
-def _settings(postgres: str, redis: str, providers: str) -> Settings:
+def _settings(stores: Stores, providers: str) -> Settings:
     port = free_port()
     return Settings(
         _env_file=None,
-        database_url=postgres,
-        redis_url=redis,
+        database_url=stores.settings.database_url,
+        redis_url=stores.settings.redis_url,
         public_url="https://bench.test",
         twilio_account_sid="AC" + "0" * 32,
         twilio_auth_token="bench",

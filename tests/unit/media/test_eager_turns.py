@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from loud_is_voice import LoudIsVoice
 from openai.types.chat import ChatCompletionChunk
-from pipecat.audio.turn.base_turn_analyzer import BaseTurnAnalyzer, EndOfTurnState
+from pipecat.audio.turn.base_turn_analyzer import EndOfTurnState
 from pipecat.audio.vad.vad_analyzer import VADParams
 from pipecat.frames.frames import (
     Frame,
@@ -28,6 +28,7 @@ from pipecat.services.groq.llm import GroqLLMService
 from pipecat.turns.user_start import VADUserTurnStartStrategy
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 from pipecat.workers.runner import WorkerRunner
+from told_judge import ToldJudge
 
 from outdial_media.heard_words import heard_words
 from outdial_media.person_turns import PersonTurns
@@ -38,24 +39,6 @@ from outdial_media.voice_activity import SharedSilero, WindowsTogether
 from polling import until
 
 pytestmark = pytest.mark.unit
-
-
-class _Doubts(BaseTurnAnalyzer):
-    """Says of every turn that it goes on, until it is told otherwise."""
-
-    state = EndOfTurnState.INCOMPLETE
-
-    speech_triggered = True
-    params = None
-
-    def append_audio(self, buffer: bytes, is_speech: bool) -> EndOfTurnState:
-        return EndOfTurnState.INCOMPLETE
-
-    async def analyze_end_of_turn(self) -> tuple[EndOfTurnState, None]:
-        return self.state, None
-
-    def clear(self) -> None:
-        pass
 
 
 class _Echo:
@@ -96,7 +79,7 @@ class _Call:
     """The person's turns and the model, as `pipeline.py` joins them."""
 
     def __init__(self) -> None:
-        self.judge = judge = _Doubts()
+        self.judge = judge = ToldJudge(EndOfTurnState.INCOMPLETE)
         stop = PhoneTurnStop(
             turn_analyzer=judge,
             judge=lambda text: heard_words(text, "en"),

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from pipecat.audio.turn.base_turn_analyzer import BaseTurnAnalyzer, EndOfTurnState
+from pipecat.audio.turn.base_turn_analyzer import EndOfTurnState
 from pipecat.clocks.system_clock import SystemClock
 from pipecat.frames.frames import (
     Frame,
@@ -17,6 +17,7 @@ from pipecat.processors.frame_processor import FrameProcessorSetup
 from pipecat.turns.types import UserTurnSpeculation
 from pipecat.turns.user_stop import UserTurnStoppedParams
 from pipecat.utils.asyncio.task_manager import TaskManager
+from told_judge import ToldJudge
 
 from outdial_media.heard_words import heard_words
 from outdial_media.turn_taking import AllHeardFrame, Patience, PhoneTurnStop, SilenceFrame
@@ -26,28 +27,11 @@ from polling import until
 pytestmark = pytest.mark.unit
 
 
-class _Judge(BaseTurnAnalyzer):
-    """Says that every turn is whole (or that none is)."""
-
-    state = EndOfTurnState.COMPLETE
-    speech_triggered = True
-    params = None
-
-    def append_audio(self, buffer: bytes, is_speech: bool) -> EndOfTurnState:
-        return EndOfTurnState.INCOMPLETE
-
-    async def analyze_end_of_turn(self) -> tuple[EndOfTurnState, None]:
-        return self.state, None
-
-    def clear(self) -> None:
-        pass
-
-
 class _Turns:
     """A strategy and the turns that it ended."""
 
     def __init__(self, *, eager: bool = False) -> None:
-        self.judge = _Judge()
+        self.judge = ToldJudge(EndOfTurnState.COMPLETE)
         self.stop = PhoneTurnStop(
             turn_analyzer=self.judge,
             judge=lambda text: heard_words(text, "en"),
