@@ -5,6 +5,7 @@ Opened after the fork: a connection pool, a thread or a loop does not survive on
 
 import asyncio
 import gc
+import sys
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from typing import Any, TypeVar
@@ -15,6 +16,9 @@ from outdial.operations.runtime import Runtime, open_runtime
 from outdial.settings import Settings
 
 T = TypeVar("T")
+
+# A thread that has a call to send waits so long, at most, while the loop computes (Python: 5 ms).
+SWITCH_SECONDS = 0.001
 
 
 class Child:
@@ -44,6 +48,7 @@ class _Process:
 
 def open_child(settings: Settings) -> None:
     """Open this process's child state; a signal of Celery's calls it once."""
+    sys.setswitchinterval(SWITCH_SECONDS)
     _Process.child = Child(settings)
 
 

@@ -6,8 +6,6 @@ from datetime import UTC, datetime
 from outdial.domain.call_events import Event, Source
 from outdial.telephony.dial_result import Accepted, DialResult, NotSent, OutcomeUnknown, Rejected
 
-TOO_LATE = NotSent("too late after the intent was committed")
-
 
 def event_of_result(result: DialResult) -> Event:
     """What the carrier answered to our POST."""

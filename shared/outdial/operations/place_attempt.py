@@ -27,7 +27,7 @@ from outdial.operations.ask_in_time import STORE_ERRORS
 from outdial.operations.calling_rules import rules_for, rules_of
 from outdial.operations.check_gates import Candidate, check_gates
 from outdial.operations.compose_call import compose_call
-from outdial.operations.dial_events import TOO_LATE, dialer_event
+from outdial.operations.dial_events import dialer_event
 from outdial.operations.known_templates import known_template
 from outdial.operations.look_up import look_up_here
 from outdial.operations.runtime import Runtime
@@ -40,15 +40,17 @@ from outdial.operations.settle_attempt import (
 )
 from outdial.operations.store_outages import store_failed
 from outdial.operations.wanted_pods import wanted_pods
-from outdial.queueing.dial_tokens import count_departure, take_departure
+from outdial.queueing.dial_tokens import Counted, count_departure, take_departure
 from outdial.routing.slot_reservation import Slot, reserve
 from outdial.storage import attempts, call_events, campaigns, lookups, number_history
 from outdial.storage.last_look import last_look
 from outdial.storage.tables import Attempt
-from outdial.telephony.dial_result import DialResult
-from outdial.telephony.twilio_client import PlaceCall
+from outdial.telephony.twilio_client import PlaceCall, WhenToSend
 
 _log = structlog.get_logger(__name__)
+
+# A call is counted so long before it leaves: time enough for Redis' answer to reach its thread.
+COUNTED_AHEAD_SECONDS = 0.04
 
 
 @dataclass(frozen=True)
@@ -99,8 +101,8 @@ async def _place(runtime: Runtime, attempt_id: uuid.UUID) -> str:
     intent = await _commit_intent(runtime, attempt_id)
     if intent is None:
         return "not_dialed"
-    await _sleep_until(departure)
-    result = await _post(runtime, intent)
+    latest = intent.started + settings.post_too_late_seconds
+    result = await runtime.carrier.place(intent.call, _when_to_send(runtime, departure, latest))
     name = type(result).__name__
     PLACED.labels(name).inc()
     traces.note(result=name, error_code=getattr(result, "code", None))
@@ -108,26 +110,34 @@ async def _place(runtime: Runtime, attempt_id: uuid.UUID) -> str:
     return name
 
 
-async def _post(runtime: Runtime, intent: Intent) -> DialResult:
-    """The one POST, as soon as the pace has room for it (at once, if it is on time).
+def _when_to_send(runtime: Runtime, departure: float, latest: float) -> WhenToSend:
+    """Its departure, or as soon after it as the pace has room (monotonic seconds).
 
-    None if the moment has passed, or nobody can say that there is room: what the gates saw no
+    None if that is after `latest`, or nobody can say that there is room: what the gates saw no
     longer holds.
     """
-    settings = runtime.settings
-    too_late = intent.started + settings.post_too_late_seconds
-    try:
-        while wait := await count_departure(
-            runtime.redis, settings.twilio_account_sid, settings.calls_per_second
-        ):
-            if time.monotonic() + wait > too_late:
-                return TOO_LATE
-            await asyncio.sleep(wait)
-    except (RedisError, OSError):
-        return TOO_LATE
-    if time.monotonic() > too_late:
-        return TOO_LATE
-    return await runtime.carrier.place(intent.call)
+    account, rate = runtime.settings.twilio_account_sid, runtime.settings.calls_per_second
+    counted: Counted | None = None
+
+    async def when() -> float | None:
+        nonlocal counted
+        await _sleep_until(departure - COUNTED_AHEAD_SECONDS)
+        asked = time.monotonic()
+        try:
+            counted = await count_departure(
+                runtime.redis,
+                account,
+                rate,
+                ahead=departure - asked,
+                longest=latest - asked,
+                instead_of=counted,
+            )
+        except (RedisError, OSError):
+            return None
+        # Redis' clock and ours were read at the same moment, somewhere between asking and now.
+        return None if counted is None else (asked + time.monotonic()) / 2 + counted.wait
+
+    return when
 
 
 async def _sleep_until(moment: float) -> None:

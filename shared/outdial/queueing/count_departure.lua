@@ -1,22 +1,30 @@
--- KEYS: when the last calls departed (ms, newest first). ARGV: most in a second, most in ten seconds.
--- Answers ms to wait before there is room, as text; '0': the call is counted and departs now.
+-- KEYS: when calls depart (ms, latest first). ARGV: ms until the departure, longest ms to wait, least
+-- ms after the last one, how many to keep, what this one was counted as before (or ''), then pairs:
+-- most calls, in how many ms. Answers {ms to wait, the mark of what is counted}; '' when too long.
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + clock[2] / 1000
+if ARGV[5] ~= '' then
+  redis.call('LREM', KEYS[1], 1, ARGV[5])
+end
 
-local function wait_for_room(most, window)
-  local departed = redis.call('LINDEX', KEYS[1], most - 1)
-  if not departed then
-    return 0
+local departure = now + math.max(0, tonumber(ARGV[1]))
+local function no_earlier_than(nth, after)
+  local other = redis.call('LINDEX', KEYS[1], nth - 1)
+  if other then
+    departure = math.max(departure, other + after)
   end
-  return math.max(0, departed + window - now)
+end
+no_earlier_than(1, tonumber(ARGV[3]))
+for n = 6, #ARGV, 2 do
+  no_earlier_than(tonumber(ARGV[n]), tonumber(ARGV[n + 1]))
 end
 
-local most_in_ten = tonumber(ARGV[2])
-local wait = math.max(wait_for_room(tonumber(ARGV[1]), 1000), wait_for_room(most_in_ten, 10050))
-if wait > 0 then
-  return string.format('%.3f', wait)
+local wait = departure - now
+if wait > tonumber(ARGV[2]) then
+  return ''
 end
-redis.call('LPUSH', KEYS[1], string.format('%.3f', now))
-redis.call('LTRIM', KEYS[1], 0, most_in_ten - 1)
-redis.call('PEXPIRE', KEYS[1], 15000)
-return '0'
+local mark = string.format('%.3f', departure)
+redis.call('LPUSH', KEYS[1], mark)
+redis.call('LTRIM', KEYS[1], 0, ARGV[4] - 1)
+redis.call('PEXPIRE', KEYS[1], math.ceil(wait) + 15000)
+return {string.format('%.3f', wait), mark}

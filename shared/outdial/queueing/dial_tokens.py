@@ -1,14 +1,16 @@
 """Dial tokens: departure times, one after the other, shared by every worker through Redis.
 
-Spaced evenly (1/rate), so that no second holds more than the limit allows. An idle pace is not
-saved up. Whoever is late for his departure does not leave with those who are on time: as it leaves,
-each call is counted, and waits while the last second or the last ten are full. Redis away means no
-token, and so no call.
+Spaced evenly, so that no second holds more than the limit allows. An idle pace is not saved up.
+Whoever is late for his departure does not leave with those who are on time: just before it leaves,
+each call is counted for a moment at which there is room for it, and leaves at that. Redis away
+means no token, and so no call.
 """
 
 import hashlib
 import math
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
@@ -17,9 +19,13 @@ _FOLDER = Path(__file__).parent
 _TAKE = (_FOLDER / "take_departure.lua").read_text("utf-8")
 _COUNT = (_FOLDER / "count_departure.lua").read_text("utf-8")
 
-# A call leaves some milliseconds after its departure, and not always as many. A hundredth of the
-# pace is given up so that ten seconds never hold one call too many.
-_BREATH = 1.01
+# A call reaches the carrier some milliseconds after it was sent, and not always as many. A little
+# of the pace is given up so that ten seconds never hold one call too many.
+_BREATH = 1.012
+_TEN_SECONDS = 10.11
+# By how much, at most, the calls of one second may come closer together on their way.
+_JITTER = 0.1
+_LEAST_GAP = 0.1
 
 MOST_SLOWDOWN = 4  # a sixteenth of the pace
 SLOWDOWN_SECONDS = 15
@@ -37,33 +43,74 @@ async def take_departure(
 
     """
     interval = 1000 * _BREATH / calls_per_second
-    return await _seconds(redis, _TAKE, *_keys(account), repr(interval), repr(1000 * notice))
+    wait = await _run(redis, _TAKE, list(_keys(account)), repr(interval), repr(1000 * notice))
+    return float(wait) / 1000
 
 
-async def count_departure(redis: Redis, account: str, calls_per_second: float) -> float:
-    """Count a call that departs now, if there is room for it; else seconds to wait, not counted.
+@dataclass(frozen=True)
+class Counted:
+    """A call that is counted for a moment `wait` seconds away; `mark` names it in Redis."""
 
-    There is room while fewer calls than the limit allows departed in the last second and in the
-    last ten, whoever sent them and however late.
+    wait: float
+    mark: str
+
+
+async def count_departure(
+    redis: Redis,
+    account: str,
+    calls_per_second: float,
+    *,
+    ahead: float = 0.0,
+    longest: float = math.inf,
+    instead_of: Counted | None = None,
+) -> Counted | None:
+    """Count a call for a departure `ahead` seconds away, or for the first room after it.
+
+    None, and not counted, if that is more than `longest` seconds away. There is room where fewer
+    calls than `_rooms` says depart, whoever sends them and however late, and half an interval after
+    the last one: of those that are late together each leaves by itself. `instead_of`: this call was
+    counted before, and did not leave.
 
     Raises:
         redis.RedisError: Redis is away. Do not call.
 
     """
+    rooms = _rooms(calls_per_second)
+    answer = await _run(
+        redis,
+        _COUNT,
+        [f"outdial:departed:{account}"],
+        1000 * ahead,
+        1000 * longest,
+        1000 * min(_LEAST_GAP, 0.5 / calls_per_second),
+        max(most for most, _ in rooms),
+        instead_of.mark if instead_of else "",
+        *(number for most, seconds in rooms for number in (most, 1000 * seconds)),
+    )
+    if not answer:
+        return None
+    wait, mark = (one.decode() if isinstance(one, bytes) else str(one) for one in answer)
+    return Counted(float(wait) / 1000, mark)
+
+
+def _rooms(calls_per_second: float) -> list[tuple[int, float]]:
+    """How many calls may leave in how many seconds; those that are on time never wait for it.
+
+    What may reach the carrier in one second is one more than the limit, so that many may leave in
+    one second and a little: they may come as much closer together on their way.
+    """
     # Rounded up: with 0.25 a second, ten seconds of an even pace hold three now and then.
     second, ten = (math.ceil(round(n * calls_per_second, 6)) for n in (1, 10))
-    return await _seconds(redis, _COUNT, f"outdial:departed:{account}", second, ten, keys=1)
+    longer = min(1 + _JITTER, 1.01 * (second + 1) / calls_per_second)
+    return [(second, 1.0), (second + 1, longer), (ten, _TEN_SECONDS)]
 
 
-async def _seconds(
-    redis: Redis, script: str, *keys_and_arguments: str | int, keys: int = 2
-) -> float:
+async def _run(redis: Redis, script: str, keys: list[str], *arguments: str | float) -> Any:
     sha = hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
     try:
-        wait = await redis.evalsha(sha, keys, *keys_and_arguments)
+        return await redis.evalsha(sha, len(keys), *keys, *arguments)
     except NoScriptError:
-        wait = await redis.eval(script, keys, *keys_and_arguments)
-    return float(wait) / 1000
+        return await redis.eval(script, len(keys), *keys, *arguments)
 
 
 async def slow_down(redis: Redis, account: str) -> None:

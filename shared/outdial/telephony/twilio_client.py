@@ -6,13 +6,14 @@ call to the same person.
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, TypeVar
 from uuid import UUID
 
+import structlog
 from requests.exceptions import RequestException
 from twilio.base.exceptions import TwilioException
 from twilio.rest import Client
@@ -20,6 +21,7 @@ from twilio.rest import Client
 from outdial.observability import traces
 from outdial.settings import Settings
 from outdial.telephony.callbacks import AnswerHint, CallbackUrls
+from outdial.telephony.departing_connection import AskWhen, NotDeparted, departing
 from outdial.telephony.dial_result import (
     Accepted,
     AlreadyEnded,
@@ -37,9 +39,16 @@ from outdial.telephony.dial_result import (
 from outdial.telephony.twilio_errors import ALREADY_ENDED, code_of
 from outdial.telephony.twilio_http import OneShotClient, never_sent
 
+_log = structlog.get_logger(__name__)
+
 T = TypeVar("T")
 
-MOST_REQUESTS_AT_ONCE = 32
+WhenToSend = Callable[[], Coroutine[Any, Any, float | None]]
+"""Asked when a request is ready and its connection open: when it leaves (monotonic seconds), or
+None: not at all. Asked again if that moment was missed."""
+
+NOT_DEPARTED = NotSent("not sent: its moment has passed")
+MOST_REQUESTS_AT_ONCE = 64  # those that wait for their moment among them
 MOST_ON_A_PAGE = 1000  # Twilio's own bound
 MOST_OF_A_LABEL = 200
 REQUEST_TIMEOUT = 408  # of 4xx, the one that says nothing of what became of the request
@@ -86,11 +95,19 @@ class TwilioCarrier:
         self._local = threading.local()
 
     @traces.traced("POST Calls", "client")
-    async def place(self, call: PlaceCall) -> DialResult:
-        """POST the call, once, whatever comes back."""
+    async def place(self, call: PlaceCall, when: WhenToSend | None = None) -> DialResult:
+        """POST the call, once, whatever comes back; `when` says when, without it at once."""
         fields = self._fields(call)
+        ask_when = None if when is None else self._asking(when)
+
+        def post(client: Client) -> Any:
+            with departing(ask_when):
+                return client.calls.create(**fields)
+
         try:
-            made = await self._run(lambda client: client.calls.create(**fields))
+            made = await self._run(post)
+        except NotDeparted:
+            return NOT_DEPARTED
         except TwilioException as error:
             return _refusal(error)
         except RequestException as error:
@@ -168,6 +185,19 @@ class TwilioCarrier:
     async def _run(self, ask: Callable[[Client], T]) -> T:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, lambda: ask(self._client()))
+
+    def _asking(self, when: WhenToSend) -> AskWhen:
+        """`when` for a request's thread: who cannot answer it has nothing sent."""
+        loop, patience = asyncio.get_running_loop(), self._settings.post_timeout_seconds
+
+        def ask() -> float | None:
+            try:
+                return asyncio.run_coroutine_threadsafe(when(), loop).result(patience)
+            except Exception:  # noqa: BLE001 - without a moment nothing leaves
+                _log.exception("departure_not_known")
+                return None
+
+        return ask
 
     def _client(self) -> Client:
         """The thread's own client: sessions of `requests` are not made for sharing."""

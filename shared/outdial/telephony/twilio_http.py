@@ -9,6 +9,8 @@ from twilio.http import HttpClient
 from twilio.http.response import Response
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
+from outdial.telephony.departing_connection import DepartingAdapter
+
 LONGEST_CONNECT_SECONDS = 3.0
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -26,6 +28,8 @@ class OneShotClient(HttpClient):  # type: ignore[misc]
         self._timeouts = (connect, timeout_seconds - connect)
         self._session = Session()
         self._session.headers["Connection"] = "close"
+        for scheme in ("https://", "http://"):
+            self._session.mount(scheme, DepartingAdapter())
         # A proxy of the environment leads to the internet, not to this machine.
         self._session.trust_env = urlsplit(base_url).hostname not in _LOOPBACK
 

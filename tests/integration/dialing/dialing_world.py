@@ -34,7 +34,7 @@ from outdial.telephony.dial_result import (
     Updated,
     UpdateResult,
 )
-from outdial.telephony.twilio_client import PlaceCall
+from outdial.telephony.twilio_client import NOT_DEPARTED, PlaceCall, WhenToSend
 
 CALLER = "+15005550006"
 _sids = itertools.count(1)
@@ -55,7 +55,9 @@ class FakeCarrier:
     on_post: Callable[[PlaceCall, str], Awaitable[DialResult]] | None = None
     on_end: Callable[[str], UpdateResult] | None = None
 
-    async def place(self, call: PlaceCall) -> DialResult:
+    async def place(self, call: PlaceCall, when: WhenToSend) -> DialResult:
+        if await when() is None:
+            return NOT_DEPARTED
         self.posts.append(call)
         sid = new_sid()
         self.remember(call.to, call.caller, sid)

@@ -26,7 +26,7 @@ async def departures(redis: Redis, count: int, rate: float) -> list[float]:
 
 async def test_an_emptied_redis_lets_a_second_pass_first(runtime: Runtime) -> None:
     assert await take_departure(runtime.redis, ACCOUNT, 1) == pytest.approx(1.0, abs=0.001)
-    assert await take_departure(runtime.redis, ACCOUNT, 1) > 1.01  # less what passed meanwhile
+    assert await take_departure(runtime.redis, ACCOUNT, 1) > 1.012  # less what passed meanwhile
 
 
 @pytest.mark.parametrize("rate", [1.0, 5.0, 30.0])
@@ -51,7 +51,7 @@ async def test_an_idle_pace_is_not_saved_up(runtime: Runtime) -> None:
     await runtime.redis.set(f"outdial:pace:{ACCOUNT}", 0)
     assert await take_departure(runtime.redis, ACCOUNT, 2) == 0
     first, second, third = await departures(runtime.redis, 3, 2)
-    assert (second - first, third - second) == pytest.approx((0.505, 0.505), abs=0.001)
+    assert (second - first, third - second) == pytest.approx((0.506, 0.506), abs=0.001)
 
 
 async def test_accounts_have_a_pace_each(runtime: Runtime) -> None:
@@ -66,11 +66,11 @@ async def test_a_slowed_pace_halves_but_never_stops_and_recovers(runtime: Runtim
     for _ in range(MOST_SLOWDOWN + 3):
         await slow_down(redis, ACCOUNT)
     first, second = await departures(redis, 2, 1)
-    assert second - first == pytest.approx(16.16, abs=0.001)
+    assert second - first == pytest.approx(16.192, abs=0.001)
     assert 0 < await redis.ttl(f"outdial:slower:{ACCOUNT}") <= 15
     await redis.delete(f"outdial:slower:{ACCOUNT}")
     first, second = await departures(redis, 2, 1)
-    assert second - first == pytest.approx(1.01, abs=0.001)
+    assert second - first == pytest.approx(1.012, abs=0.001)
 
 
 async def test_without_redis_there_is_no_departure() -> None:

@@ -1,0 +1,100 @@
+"""Requests that leave at their moment: with all ready, and the connection open, they ask when.
+
+Building a request, opening a connection and shaking hands take unevenly long. Done after a call
+was counted for the pace, they would have calls reach the carrier closer together than counted.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+# Who wakes later than this has missed its moment, and asks for another one.
+MISSED_SECONDS = 0.02
+
+AskWhen = Callable[[], float | None]
+"""The moment to send at (monotonic seconds), or None: not at all. Asked again if it was missed."""
+
+_ask_when: ContextVar[AskWhen | None] = ContextVar("ask_when", default=None)
+
+
+class NotDeparted(Exception):
+    """The request was not to leave: no byte of it did."""
+
+
+@contextmanager
+def departing(ask_when: AskWhen | None) -> Iterator[None]:
+    """The next request of this thread leaves when `ask_when` says so; None: at once."""
+    token = _ask_when.set(ask_when)
+    try:
+        yield
+    finally:
+        _ask_when.reset(token)
+
+
+class DepartingAdapter(HTTPAdapter):
+    """Makes connections, through proxies too, whose requests depart as `departing` says."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """As ever, of our connections."""
+        super().init_poolmanager(*args, **kwargs)
+        _use_departing(self.poolmanager)
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> ProxyManager:
+        """As ever, of our connections."""
+        manager: ProxyManager = super().proxy_manager_for(*args, **kwargs)
+        _use_departing(manager)
+        return manager
+
+
+class _Departs(HTTPConnection):
+    """Asks before the first byte of a request, when there is nothing else left to do."""
+
+    _is_connecting = False
+
+    def connect(self) -> None:
+        """What is said for a connection's sake (to a proxy) is no request."""
+        self._is_connecting = True
+        try:
+            super().connect()
+        finally:
+            self._is_connecting = False
+
+    def send(self, data: Any) -> None:
+        """Bytes of a request."""
+        if self.sock is None:
+            self.connect()
+        ask_when = _ask_when.get()
+        if ask_when is not None and not self._is_connecting:
+            _wait_to_depart(ask_when)
+            _ask_when.set(None)  # what follows are the same request's other bytes
+        super().send(data)
+
+
+class _DepartsSecurely(_Departs, HTTPSConnection):
+    pass
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Departs
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _DepartsSecurely
+
+
+def _use_departing(manager: PoolManager) -> None:
+    manager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+
+
+def _wait_to_depart(ask_when: AskWhen) -> None:
+    while (moment := ask_when()) is not None:
+        time.sleep(max(0.0, moment - time.monotonic()))
+        if time.monotonic() - moment <= MISSED_SECONDS:
+            return
+    raise NotDeparted
