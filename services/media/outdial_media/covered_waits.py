@@ -38,7 +38,6 @@ class CoveredWaits:
         transcript: Transcript,
         *,
         wanted: Callable[[], bool],
-        give_up: Callable[[Trouble], None],
     ) -> None:
         template = brief.template
         phrases, patience = phrases_for(template.language), template.patience
@@ -56,8 +55,9 @@ class CoveredWaits:
         self._own = ""  # what the tool at work would have said
         self._replaced = 0
         self._stream_no = brief.stream_no
-        nobody = Trouble("pipeline", "an answer was owed, and none came")
-        self._air = DeadAir(patience.filler_after_ms / 1000, self._fill, lambda: give_up(nobody))
+        self.on_nobody: Callable[[Trouble], None] = lambda _trouble: None
+        """Nobody will give the answer that is owed."""
+        self._air = DeadAir(patience.filler_after_ms / 1000, self._fill, self._nobody)
         self.over = self._air.over
         """No answer is owed (any more)."""
         turns.on_audible = self._air.over
@@ -68,6 +68,7 @@ class CoveredWaits:
         )
         pipeline.hearing.on_replaced = lambda error: self._note("hearing", error)
         pipeline.speaking.on_replaced = lambda error: self._note("speaking", error)
+        pipeline.person.add_event_handler("on_user_turn_started", self._on_person)
 
     def prepare(self) -> None:
         """Have the sounds made; most calls of a template find them made already."""
@@ -96,6 +97,12 @@ class CoveredWaits:
         self._air.over()
         self._owed()
         self._own = text
+
+    async def _on_person(self, *_args: object) -> None:
+        self._air.over()
+
+    def _nobody(self) -> None:
+        self.on_nobody(Trouble("pipeline", "an answer was owed, and none came"))
 
     def _owed(self) -> None:
         self._own = ""

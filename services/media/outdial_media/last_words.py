@@ -26,6 +26,7 @@ _log = structlog.get_logger(__name__)
 
 COMMIT_SECONDS = 1.0
 CARRIER_SECONDS = 3.0
+GOODBYE_SECONDS = 20.0
 AFTER_HANGUP_SECONDS = 2.0
 AFTER_GOODBYE_SECONDS = 1.0
 """How long the recogniser may take to tell what was said last."""

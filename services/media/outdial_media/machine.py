@@ -8,9 +8,18 @@ from collections.abc import Awaitable, Callable
 
 from pipecat.audio.vad.vad_analyzer import VADState
 
+from outdial.domain.call_outcome import EndedBy
+from outdial.operations.conversation_record import ConversationBrief, machine_verdict
+from outdial.operations.runtime import Runtime
+from outdial_media.pipeline import CallPipeline
+from outdial_media.shared_models import SharedModels
+from outdial_media.stages import Course, Ending, Stage
+from outdial_media.transcript import Transcript
 from outdial_media.twilio_frames import SAMPLE_RATE
+from outdial_media.voice import Voice
 from outdial_media.voice_activity import SharedSilero
 
+SCRIPT_SECONDS = 90.0
 SILENCE_SECONDS = 2.0
 LONGEST_WAIT_SECONDS = 30.0
 _LOOK_SECONDS = 0.1
@@ -51,3 +60,46 @@ async def wait_for_its_end(
         if watch.seconds >= SILENCE_SECONDS:
             return
         await asyncio.sleep(_LOOK_SECONDS)
+
+
+class MachineMessage:
+    """The template's voicemail script on one call."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        models: SharedModels,
+        brief: ConversationBrief,
+        course: Course,
+        pipeline: CallPipeline,
+        voice: Voice,
+        transcript: Transcript,
+    ) -> None:
+        self._runtime = runtime
+        self._models = models
+        self._brief = brief
+        self._course = course
+        self._pipeline = pipeline
+        self._voice = voice
+        self._transcript = transcript
+
+    def begin(self, *, has_spoken: bool) -> None:
+        """Be mute, and leave it; `has_spoken`: the machine was heard already."""
+        self._course.stage = Stage.MACHINE
+        self._transcript.milestone("voicemail_begun")  # else the carrier speaks it in our place
+        self._course.spawn(self._leave(has_spoken))
+
+    async def _leave(self, has_spoken: bool) -> None:
+        await self._voice.hush()
+        self._pipeline.output.person_silent_since = None  # the script answers nobody
+        detector = self._models.voice_activity(self._brief.template.turns)
+        watch = SilenceWatch(detector, has_spoken=has_spoken)
+        self._pipeline.input.tap = watch.hear
+        runtime, attempt_id = self._runtime, self._brief.attempt_id
+        await wait_for_its_end(watch, lambda: machine_verdict(runtime, attempt_id))
+        self._pipeline.input.tap = None
+        await self._voice.say(self._brief.voicemail_script, to_the_end=True)
+        played = await self._voice.played(SCRIPT_SECONDS)
+        if played:
+            self._transcript.milestone("voicemail_left", key="voicemail_left")
+        self._course.end(Ending(EndedBy.AGENT, "voicemail_left" if played else "machine"))
