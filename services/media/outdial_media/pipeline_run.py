@@ -20,6 +20,7 @@ class PipelineRun:
         self._runner: WorkerRunner | None = None
         self._running: asyncio.Task[None] | None = None
         self._started = asyncio.Event()
+        self._parts: tuple[object, ...] = (worker, worker.pipeline)
         worker.add_event_handler("on_pipeline_started", self._on_started)
 
     @property
@@ -52,6 +53,12 @@ class PipelineRun:
         for task in late:
             _log.error("pipeline_not_torn_down")
             task.cancel()
+        self._parts = () if late else (*self._parts, runner)
+
+    @property
+    def parts(self) -> tuple[object, ...]:
+        """What `taken_apart.py` takes apart when the run is over; nothing if it goes on."""
+        return self._parts
 
     async def _on_started(self, *_args: object) -> None:
         self._started.set()

@@ -32,6 +32,7 @@ from outdial_media.preparation import Preparation
 from outdial_media.provider_sockets import OF_A_CALL
 from outdial_media.shared_models import SharedModels
 from outdial_media.speech_services import SpeechServices
+from outdial_media.taken_apart import take_apart_soon
 from outdial_media.telephone_line import TelephoneLine
 from outdial_media.voice_check import VoiceCheck
 
@@ -43,7 +44,7 @@ START_SECONDS = 10.0
 ON_THE_WAY_SECONDS = 3.0
 """How long a pod that drains waits for calls that were just sent to it, when there are any."""
 
-PAUSE_SECONDS = 2.0
+PAUSE_SECONDS = 3.0
 """How long after a call nothing of it is left."""
 
 LAST_WRITES_SECONDS = 5.0
@@ -66,6 +67,7 @@ class Pod:
         self._overload = Overload()
         self.garbage = Garbage()
         self._live: dict[UUID, Conversation | None] = {}
+        self._cleaning: asyncio.TimerHandle | None = None
         self._draining = False
         self._expected = 0  # reserved here and not yet live, as the registry said last
         self._retiring: asyncio.Task[None] | None = None
@@ -183,7 +185,14 @@ class Pod:
             if not self._live:
                 self._empty.set()
             self.garbage.call_ended()
-            asyncio.get_running_loop().call_later(PAUSE_SECONDS, self._clean_up_if_idle)
+            self._clean_up_later()
+
+    def _clean_up_later(self) -> None:
+        """Once, when no call has ended for a while: it takes 30 ms."""
+        if self._cleaning is not None:
+            self._cleaning.cancel()
+        loop = asyncio.get_running_loop()
+        self._cleaning = loop.call_later(PAUSE_SECONDS, self._clean_up_if_idle)
 
     def _clean_up_if_idle(self) -> None:
         if not (self._live or self._preparation.attempts):
@@ -201,7 +210,10 @@ class Pod:
             conversation = prepared.conversation if prepared else await self._make(claims, line)
             if conversation is not None:
                 self._live[claims.attempt_id] = conversation
-                await _converse(conversation, line, claims)
+                try:
+                    await _converse(conversation, line, claims)
+                finally:
+                    take_apart_soon(conversation.parts)
         finally:
             await line.close()
             reading.cancel()

@@ -20,6 +20,7 @@ from outdial.operations.look_up import look_up
 from outdial_media import metrics
 from outdial_media.conversation import Conversation, Kit
 from outdial_media.provider_sockets import sockets_of
+from outdial_media.taken_apart import take_apart_soon
 from outdial_media.telephone_line import TelephoneLine
 
 _log = structlog.get_logger(__name__)
@@ -72,7 +73,7 @@ class Preparation:
             return None
         prepared = work.result() if work.exception() is None else None
         if prepared is not None and prepared.conversation.brief.stream_no != stream_no:
-            await prepared.conversation.discard()
+            await _let_go(prepared.conversation)
             self._sockets.forget_prepared(attempt_id)
             return None
         return prepared
@@ -126,7 +127,7 @@ class Preparation:
             if self._may_connect(brief):
                 await conversation.prepare()
         except BaseException:
-            await conversation.discard()
+            await _let_go(conversation)
             self._sockets.forget_prepared(brief.attempt_id)
             raise
         return Prepared(line, conversation)
@@ -142,6 +143,12 @@ class Preparation:
             work.cancel()
         with suppress(asyncio.CancelledError, Exception):
             if (prepared := await work) is not None:
-                await prepared.conversation.discard()
+                await _let_go(prepared.conversation)
         if attempt_id not in self._work:  # or it is prepared once more already
             self._sockets.forget_prepared(attempt_id)
+
+
+async def _let_go(conversation: Conversation) -> None:
+    """Nobody will talk on it."""
+    await conversation.discard()
+    take_apart_soon(conversation.parts)
