@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, func, select, text, update
+from sqlalchemy import ColumnElement, bindparam, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -53,7 +53,17 @@ async def many(session: AsyncSession, attempt_ids: Iterable[uuid.UUID]) -> list[
 
 async def lock(session: AsyncSession, attempt_id: uuid.UUID) -> Attempt | None:
     """One attempt, locked until the transaction ends and read afresh."""
-    return await session.get(Attempt, attempt_id, with_for_update=True, populate_existing=True)
+    locked: Attempt | None = await session.scalar(_LOCK, {"attempt": attempt_id})
+    return locked
+
+
+# Made once: `session.get` makes such a statement, and its key in SQLAlchemy's cache, at each call.
+_LOCK = (
+    select(Attempt)
+    .where(Attempt.id == bindparam("attempt"))
+    .with_for_update()
+    .execution_options(populate_existing=True)
+)
 
 
 async def of_lead(session: AsyncSession, lead_id: uuid.UUID) -> list[Attempt]:
@@ -228,17 +238,15 @@ async def begin_dialing(
 
     `pod`, in this life of it, is meant to speak.
     """
-    return await _change(
-        session,
-        attempt_id,
-        Attempt.state == AttemptState.QUEUED,
-        Attempt.stop_reason.is_(None),
-        state=AttemptState.DIALING,
-        intent_at=func.clock_timestamp(),
-        claim_expires_at=None,
-        pod=pod,
-        boot_id=boot_id,
-    )
+    values = {"attempt": attempt_id, "pod_id": pod, "boot": boot_id}
+    return await session.scalar(_BEGIN_DIALING, values) is not None
+
+
+_BEGIN_DIALING = text(
+    "UPDATE attempts SET state = 'dialing', intent_at = clock_timestamp(), "
+    "claim_expires_at = NULL, pod = :pod_id, boot_id = :boot "
+    "WHERE id = :attempt AND state = 'queued' AND stop_reason IS NULL RETURNING id"
+)
 
 
 async def bind_sid(session: AsyncSession, attempt_id: uuid.UUID, call_sid: str) -> bool:

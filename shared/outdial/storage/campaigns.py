@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Iterable
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -107,9 +107,17 @@ async def lock(session: AsyncSession, campaign_id: uuid.UUID) -> Campaign | None
 
 async def share(session: AsyncSession, campaign_id: uuid.UUID) -> Campaign | None:
     """One campaign as it stands, which nobody changes until the transaction ends."""
-    return await session.get(
-        Campaign, campaign_id, with_for_update={"read": True}, populate_existing=True
-    )
+    shared: Campaign | None = await session.scalar(_SHARE, {"campaign": campaign_id})
+    return shared
+
+
+# Made once: `session.get` makes such a statement, and its key in SQLAlchemy's cache, at each call.
+_SHARE = (
+    select(Campaign)
+    .where(Campaign.id == bindparam("campaign"))
+    .with_for_update(read=True)
+    .execution_options(populate_existing=True)
+)
 
 
 async def running_pools(session: AsyncSession) -> list[list[str]]:

@@ -11,7 +11,7 @@ from operator import attrgetter
 from typing import Any
 
 from psycopg import AsyncConnection
-from sqlalchemy import func, literal, select, text, true, update
+from sqlalchemy import bindparam, func, literal, select, text, true, update
 from sqlalchemy.dialects.postgresql import ARRAY, UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
@@ -165,8 +165,17 @@ async def lock(session: AsyncSession, lead_id: uuid.UUID) -> Lead | None:
     key once more, after the attempt was locked. With FOR UPDATE that is a lock out of order, and a
     deadlock.
     """
-    lock = {"key_share": True}
-    return await session.get(Lead, lead_id, with_for_update=lock, populate_existing=True)
+    locked: Lead | None = await session.scalar(_LOCK, {"lead": lead_id})
+    return locked
+
+
+# Made once: `session.get` makes such a statement, and its key in SQLAlchemy's cache, at each call.
+_LOCK = (
+    select(Lead)
+    .where(Lead.id == bindparam("lead"))
+    .with_for_update(key_share=True)
+    .execution_options(populate_existing=True)
+)
 
 
 async def contacts_of(
