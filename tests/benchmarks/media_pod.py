@@ -50,7 +50,7 @@ class OurPod:
         boot_id = ""
         for attempt_id in ids:
             boot_id = (await self._reserve(attempt_id)).boot_id
-        await until(lambda: self._prepared() >= count, 120)
+        await until(lambda: self.counted("outdial_pod_prepared_calls") >= count, 120)
         await asyncio.sleep(1)  # the last ones have connected their providers
         expiry = time.time() + 600
         secret = self.settings.stream_secret
@@ -81,11 +81,12 @@ class OurPod:
             call_sid=f"CA{attempt_id.hex}",
         )
 
-    def _prepared(self) -> float:
+    def counted(self, name: str) -> float:
+        """What its /metrics say of `name`, written with its labels; 0 before the first event."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.settings.port}/metrics") as answer:
             for line in answer.read().decode().splitlines():
-                if line.startswith("outdial_pod_prepared_calls "):
-                    return float(line.split()[1])
+                if line.startswith(f"{name} "):
+                    return float(line.rpartition(" ")[2])
         return 0.0
 
 

@@ -12,6 +12,9 @@ var/bench/turns.json.
     kept_talking a backchannel (or a noise) did not stop the bot, or it went on from where it was
     gap_ms       and was silent for so long in between
 
+`eager_answers` is what the pod counted itself: answers asked for before a turn was over and `kept`
+(the reply was sooner), or `thrown_away` (paid for in vain), beside all `replies`.
+
 About ten minutes; OUTDIAL_BENCH_QUICK=1 says every third turn, in three.
 """
 
@@ -27,7 +30,7 @@ from typing import Any
 from http_load import quantile
 from media_callers import Job
 from media_lab import Bot, Lab, open_lab
-from media_pod import open_pod
+from media_pod import OurPod, open_pod
 from media_processes import VAR, run
 from media_stock_bot import open_stock
 from turns_script import SCRIPT, SENTENCE_TURNS
@@ -101,6 +104,16 @@ def figures(turns: Sequence[Turn]) -> dict[str, Any]:
     }
 
 
+def _eager(pod: OurPod) -> dict[str, Any]:
+    became = ("kept", "thrown_away")
+    counted = {
+        word: round(pod.counted(f'outdial_pod_eager_answers_total{{became="{word}"}}'))
+        for word in became
+    }
+    replies = round(pod.counted("outdial_pod_reply_seconds_count"))
+    return {"eager_answers": {**counted, "replies": replies}}
+
+
 def _by_kind(turns: Sequence[Turn]) -> dict[str, Any]:
     answers = [t["heard"] - t["said"] for t in turns if t["heard"] and not t["cut_in"]]
     slowest = sorted(
@@ -163,7 +176,7 @@ async def report() -> dict[str, Any]:
     async with open_lab() as lab:
         if only != "stock":
             async with open_pod(lab) as pod:
-                result["ours"] = figures(await measure(lab, pod))
+                result["ours"] = figures(await measure(lab, pod)) | _eager(pod)
         if only != "ours":
             async with open_stock(lab) as bot:
                 result["stock"] = figures(await measure(lab, bot))
