@@ -19,7 +19,7 @@ from pipecat.turns.user_mute import BaseUserMuteStrategy
 
 from outdial_media.shared_models import SharedSmartTurn
 from outdial_media.sound_taker import QueuedSound, TakesSound
-from outdial_media.turn_taking import PhoneTurnStop, SilenceFrame
+from outdial_media.turn_taking import PhoneTurnStop, SoundsOverFrame
 from outdial_media.twilio_frames import SAMPLE_RATE
 from outdial_media.voice_activity import SharedSilero
 
@@ -63,6 +63,7 @@ class PersonTurns(TakesSound, LLMUserAggregator):
         self._turn_stop, self._smart_turn, self._muted = stop, judge, muted
         self._silero = cast("SharedSilero", params.vad_analyzer)
         self._silero.on_state = self._on_voice
+        self._smart_turn.on_over = self._sounds_over
         self._voice_bytes = 0  # of the turn, as voice activity reports it
         self.add_event_handler("on_user_turn_started", self._on_turn)
 
@@ -81,11 +82,13 @@ class PersonTurns(TakesSound, LLMUserAggregator):
             self._smart_turn.append_audio(pcm, self._turn_stop.hears_voice)
             == EndOfTurnState.COMPLETE
         ):
-            await self.queue_frame(SilenceFrame())
+            self._sounds_over(self._smart_turn.judgement)
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        """Sound that others handed on was heard already."""
+        """Sound that others handed on was heard already; a judgement may have become void."""
         if isinstance(frame, InputAudioRawFrame) and not isinstance(frame, QueuedSound):
+            return
+        if isinstance(frame, SoundsOverFrame) and frame.judgement != self._smart_turn.judgement:
             return
         await super().process_frame(frame, direction)
 
@@ -93,8 +96,12 @@ class PersonTurns(TakesSound, LLMUserAggregator):
         self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
     ) -> None:
         """Push everything but sound, and what is our own business."""
-        if not isinstance(frame, InputAudioRawFrame | SilenceFrame):
+        if not isinstance(frame, InputAudioRawFrame | SoundsOverFrame):
             await super().push_frame(frame, direction)
+
+    def _sounds_over(self, judgement: int) -> None:
+        if not self._cancelling:
+            self.create_task(self.queue_frame(SoundsOverFrame(judgement)), "the turn sounds over")
 
     async def _on_turn(self, *_args: object) -> None:
         self._voice_bytes = 0

@@ -19,8 +19,13 @@ class AllHeardFrame(DataFrame):
 
 
 @dataclass
-class SilenceFrame(SystemFrame):
-    """The person has been silent for as long as Smart Turn waits at most."""
+class SoundsOverFrame(SystemFrame):
+    """The person's turn is over by its sound: Smart Turn says so, or has waited for long enough.
+
+    `judgement` is the number of the one that says so.
+    """
+
+    judgement: int = 0
 
 
 @dataclass(frozen=True)
@@ -100,7 +105,7 @@ class PhoneTurnStop(TurnAnalyzerUserTurnStopStrategy):
         if frame is self._passed_over:
             self._passed_over = None
             return ProcessFrameResult.CONTINUE
-        if isinstance(frame, SilenceFrame):
+        if isinstance(frame, SoundsOverFrame) and not self._vad_user_speaking:
             self._turn_complete = True
             await self._maybe_trigger_user_turn_stopped()
         if isinstance(frame, AllHeardFrame) and self._vad_stopped:

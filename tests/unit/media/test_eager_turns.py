@@ -33,7 +33,7 @@ from told_judge import ToldJudge
 from outdial_media.heard_words import heard_words
 from outdial_media.person_turns import PersonTurns
 from outdial_media.phone_llm import PhoneLLM
-from outdial_media.turn_taking import Patience, PhoneTurnStop, SilenceFrame
+from outdial_media.turn_taking import Patience, PhoneTurnStop, SoundsOverFrame
 from outdial_media.twilio_frames import SAMPLE_RATE
 from outdial_media.voice_activity import SharedSilero, WindowsTogether
 from polling import until
@@ -149,7 +149,7 @@ async def test_the_answer_is_asked_for_once_and_said_when_the_turn_is_over() -> 
         await call.say("This is she.")
         await until(lambda: call.model.asked)
         assert (call.told, call.hears.words) == ([], [])
-        await call.worker.queue_frame(SilenceFrame())
+        await call.worker.queue_frame(SoundsOverFrame())
         await until(lambda: call.hears.words)
         assert call.told == ["This is she."]
         assert call.model.asked == [["This is she."]]
@@ -166,3 +166,23 @@ async def test_who_goes_on_is_answered_as_if_nobody_had_been_ahead() -> None:
         assert call.told == ["This is she. Who is calling?"]
         assert call.model.asked == [["This is she."], call.told]
         assert call.hears.words == [f"You said: {call.told[0]}"]
+
+
+async def test_words_that_come_while_it_is_judged_are_answered_ahead() -> None:
+    """pipecat 1.14 takes no frame until it is judged: on a full core, that is heard."""
+    async with _talking() as call:
+        await call.say("This is she.")
+        await until(lambda: call.model.asked)
+        call.judge.on_over(call.judge.judgement)
+        await until(lambda: call.hears.words)
+        assert call.model.asked == [["This is she."]]
+
+
+async def test_a_judgement_that_has_become_void_ends_nothing() -> None:
+    async with _talking() as call:
+        await call.say("This is she.")
+        await until(lambda: call.model.asked)
+        call.judge.on_over(call.judge.judgement - 1)
+        await call.say("Who is calling?")
+        await until(lambda: len(call.model.asked) == 2)
+        assert (call.told, call.hears.words) == ([], [])

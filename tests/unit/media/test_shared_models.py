@@ -1,6 +1,11 @@
 """One session a process, many calls; and what is relied on in pipecat 1.14."""
 
+import asyncio
 import inspect
+import os
+import sys
+import threading
+from collections.abc import Iterator
 
 import numpy as np
 import pipecat
@@ -13,6 +18,7 @@ from pipecat.audio.vad.vad_analyzer import VADAnalyzer, VADParams, VADState
 from outdial.domain.call_template import Turns
 from outdial_media.shared_models import SharedModels
 from outdial_media.voice_activity import SharedSilero
+from polling import until
 
 pytestmark = pytest.mark.unit
 
@@ -105,6 +111,102 @@ async def test_without_smart_turn_silence_ends_the_turn(models: SharedModels) ->
     analyzer.append_audio(bytes(320), is_speech=True)
     state, _ = await analyzer.analyze_end_of_turn()
     assert state is EndOfTurnState.COMPLETE
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a priority is a process's there")
+def test_judging_gives_way_to_the_loop(models: SharedModels) -> None:
+    """On one core it would else take half of it from the sound of all calls (40 instead of 32)."""
+    loops = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    judges = models.thread.submit(os.getpriority, os.PRIO_PROCESS, 0).result(10)
+    assert judges == min(19, loops + 10)
+
+
+FRAME = bytes(320)
+
+
+class _Judged:
+    """Smart Turn of a call, which says COMPLETE of all, when it is let."""
+
+    def __init__(self, models: SharedModels, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.go, self.looked = threading.Event(), 0
+        self.analyzer = models.turn_end(Turns())
+        self.analyzer.set_sample_rate(RATE)
+        self.over: list[int] = []
+        self.analyzer.on_over = self.over.append
+        monkeypatch.setattr(self.analyzer, "_process_speech_segment", self._look)
+
+    def _look(self, sound: list[tuple[float, object]]) -> tuple[EndOfTurnState, None]:
+        self.looked += 1
+        assert self.go.wait(10)
+        return EndOfTurnState.COMPLETE, None
+
+    async def speak(self, frames: int = 3) -> None:
+        for _ in range(frames):
+            self.analyzer.append_audio(FRAME, is_speech=True)
+        await self.analyzer.analyze_end_of_turn()
+
+
+@pytest.fixture
+def judged(models: SharedModels, monkeypatch: pytest.MonkeyPatch) -> Iterator[_Judged]:
+    made = _Judged(models, monkeypatch)
+    yield made
+    made.go.set()
+
+
+async def test_a_call_goes_on_while_it_is_judged_and_nothing_it_hears_is_lost(
+    judged: _Judged,
+) -> None:
+    await judged.speak()
+    judged.analyzer.append_audio(FRAME, is_speech=False)
+    assert not judged.over
+    judged.go.set()
+    await until(lambda: judged.over)
+    assert judged.over == [judged.analyzer.judgement]
+    assert len(judged.analyzer._audio_buffer) == 1
+
+
+async def test_who_speaks_on_has_not_been_judged(judged: _Judged) -> None:
+    await judged.speak()
+    await until(lambda: judged.looked)
+    judged.analyzer.append_audio(FRAME, is_speech=True)
+    judged.go.set()
+    await asyncio.wrap_future(judged.analyzer._models.thread.submit(int))  # it has judged
+    await asyncio.sleep(0)
+    assert not judged.over
+    assert len(judged.analyzer._audio_buffer) == 4
+
+
+async def test_a_turn_that_has_ended_is_not_judged_any_more(
+    judged: _Judged, models: SharedModels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Words ended it while it waited for the thread: a full core is spared."""
+    another = _Judged(models, monkeypatch)
+    await judged.speak()
+    await another.speak()
+    another.analyzer.clear()
+    await asyncio.sleep(0)  # the loop tells the thread
+    judged.go.set()
+    await asyncio.wrap_future(models.thread.submit(int))
+    assert (judged.looked, another.looked) == (1, 0)
+
+
+async def test_if_it_cannot_judge_silence_ends_the_turn(
+    judged: _Judged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_sound: object) -> None:
+        raise ValueError
+
+    monkeypatch.setattr(judged.analyzer, "_process_speech_segment", fail)
+    await judged.speak()
+    await asyncio.wrap_future(judged.analyzer._models.thread.submit(int))
+    await asyncio.sleep(0)
+    seconds = judged.analyzer.params.stop_secs
+    quiet = [
+        judged.analyzer.append_audio(FRAME, is_speech=False)
+        for _ in range(round(seconds / 0.02))
+    ]  # fmt: skip
+    assert quiet.pop() is EndOfTurnState.COMPLETE
+    assert not judged.over
 
 
 def test_the_longest_wait_counts_from_the_end_of_speech(models: SharedModels) -> None:

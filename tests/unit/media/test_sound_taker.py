@@ -36,7 +36,7 @@ from pipecat.workers.runner import WorkerRunner
 
 from outdial_media.person_turns import PersonTurns
 from outdial_media.sound_taker import TakesSound
-from outdial_media.turn_taking import PhoneTurnStop, SilenceFrame
+from outdial_media.turn_taking import PhoneTurnStop, SoundsOverFrame
 from outdial_media.twilio_frames import SAMPLE_RATE
 from outdial_media.voice_activity import SharedSilero, WindowsTogether
 
@@ -48,6 +48,7 @@ class Judge(BaseTurnAnalyzer):
 
     speech_triggered = True
     params = None
+    judgement = 0
 
     def __init__(self) -> None:
         super().__init__()
@@ -201,7 +202,7 @@ async def test_the_longest_silence_ends_a_turn_in_line_with_all_else() -> None:
         await line.person.hear(QUIET)
         async with asyncio.timeout(5):
             await ended.wait()
-        assert not any(isinstance(frame, SilenceFrame) for frame in line.behind.seen)
+        assert not any(isinstance(frame, SoundsOverFrame) for frame in line.behind.seen)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from pipecat.utils.asyncio.task_manager import TaskManager
 from told_judge import ToldJudge
 
 from outdial_media.heard_words import heard_words
-from outdial_media.turn_taking import AllHeardFrame, Patience, PhoneTurnStop, SilenceFrame
+from outdial_media.turn_taking import AllHeardFrame, Patience, PhoneTurnStop, SoundsOverFrame
 from outdial_media.unfinished import sounds_unfinished
 from polling import until
 
@@ -138,7 +138,7 @@ async def test_words_that_want_more_are_waited_on(turns: _Turns) -> None:
 
 
 async def test_but_not_for_ever(turns: _Turns) -> None:
-    await turns.see(STARTED, STOPPED, _words("It depends on", finalized=True), SilenceFrame())
+    await turns.see(STARTED, STOPPED, _words("It depends on", finalized=True), SoundsOverFrame())
     assert not turns.ended
     await until(lambda: turns.ended == 1, 5)
 
@@ -174,7 +174,7 @@ async def test_words_that_say_nothing_leave_it_to_intonation(turns: _Turns) -> N
     await turns.see(STARTED, STOPPED, _words("only in the afternoon", finalized=True))
     await until(lambda: len(turns.stop._exhausted) == 2, 5)
     assert not turns.ended
-    await turns.see(SilenceFrame())
+    await turns.see(SoundsOverFrame())
     assert turns.ended == 1
 
 

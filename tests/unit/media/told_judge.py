@@ -1,5 +1,7 @@
 """A judge of turns that says what it is told to say."""
 
+from collections.abc import Callable
+
 from pipecat.audio.turn.base_turn_analyzer import BaseTurnAnalyzer, EndOfTurnState
 
 
@@ -8,10 +10,12 @@ class ToldJudge(BaseTurnAnalyzer):
 
     speech_triggered = True
     params = None
+    judgement = 0
 
     def __init__(self, state: EndOfTurnState) -> None:
         super().__init__()
         self.state = state
+        self.on_over: Callable[[int], None] = lambda _: None
 
     def append_audio(self, buffer: bytes, is_speech: bool) -> EndOfTurnState:
         return EndOfTurnState.INCOMPLETE
