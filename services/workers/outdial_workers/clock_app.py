@@ -8,7 +8,7 @@ import sys
 from celery import signals
 
 from outdial.observability.logs import set_up_logs
-from outdial.queueing.celery_app import make_celery
+from outdial.queueing.celery_app import make_celery, name_queues
 from outdial.settings import Settings, SettingsError, load_settings
 
 
@@ -21,6 +21,7 @@ def _settings() -> Settings:
 
 settings = _settings()
 app = make_celery(settings)
+name_queues(app)
 app.set_current()
 
 

@@ -7,9 +7,16 @@ something that Celery was seen to do (docs/architecture.md, "Celery").
 from urllib.parse import parse_qs, urlsplit
 
 from celery import Celery
+from kombu import Exchange, Queue
 
 from outdial.queueing.broker import Broker
-from outdial.queueing.task_names import DISPATCH, DISPATCH_EVERY_SECONDS, QUEUE_OF, SWEEP
+from outdial.queueing.task_names import (
+    DISPATCH,
+    DISPATCH_EVERY_SECONDS,
+    QUEUE_OF,
+    SWEEP,
+    SWEEP_QUEUE,
+)
 from outdial.settings import Settings
 
 SWEEP_EVERY_SECONDS = 2.0
@@ -50,6 +57,16 @@ def make_celery(settings: Settings) -> Celery:
         beat_max_loop_interval=1.0,
     )
     return app
+
+
+def name_queues(app: Celery) -> None:
+    """Tell Flower the queues: until a worker has, it shows one `celery` that nobody uses.
+
+    They are what Celery makes of a route's queue by itself, so beat publishes as before.
+    """
+    names = sorted(set(QUEUE_OF.values()))
+    app.conf.task_queues = [Queue(name, Exchange(name), name) for name in names]
+    app.conf.task_default_queue = SWEEP_QUEUE  # each task has a route: nothing goes by default
 
 
 def _ticks() -> dict[str, dict[str, object]]:
