@@ -4,16 +4,18 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from outdial.domain.call_events import Event
+from outdial.domain.call_events import QUIET, Event, Source
 from outdial.domain.errors import Unavailable
 from outdial.observability import traces
 from outdial.operations.ask_in_time import STORE_ERRORS
-from outdial.operations.record_callback import Written, write_event
+from outdial.operations.record_callback import write_event
 from outdial.operations.runtime import Runtime
 from outdial.operations.settle_attempt import keep_slot
 from outdial.operations.zombie_calls import end_zombie, is_zombie
 from outdial.storage import attempts
+from outdial.storage.told_of_calls import STEPS, tell
 
 _log = structlog.get_logger(__name__)
 
@@ -27,6 +29,7 @@ class Received:
     known: bool  # the attempt exists, and the event is stored
     zombie: bool
     rings: bool
+    is_urgent: bool  # somebody should read it now
 
 
 async def receive_callback(runtime: Runtime, attempt_id: UUID, event: Event) -> Received:
@@ -36,24 +39,55 @@ async def receive_callback(runtime: Runtime, attempt_id: UUID, event: Event) -> 
         Unavailable: Postgres is away. The carrier will tell it again.
 
     """
-    status = str(event.payload.get("CallStatus", ""))
-    written = Written(is_new=False, is_urgent=False, rings=False)
     try:
-        async with runtime.sessions.begin() as session:
-            attempt = await attempts.lock(session, attempt_id)
-            # As it stands before this callback binds its call.
-            zombie = is_zombie(attempt, event.call_sid or "", status)
-            if attempt is not None:
-                traces.about_attempt(attempt.id, attempt.lead_id)
-                traces.note(event=event.kind, call_status=status or None)
-                written = await write_event(session, attempt, event)
+        async with runtime.sessions() as session:
+            received = await _write_ordinary(session, attempt_id, event)
+        if received is None:
+            async with runtime.sessions.begin() as session:
+                received = await _write_by_the_rules(session, attempt_id, event)
     except STORE_ERRORS as error:
         raise Unavailable("The database does not answer; tell it again.") from error
-    if attempt is None:
+    if not received.known:
         _log.warning("callback_for_nobody", attempt_id=str(attempt_id), call_sid=event.call_sid)
-    if written.is_urgent:
+    if received.is_urgent:
         runtime.hints.settle(attempt_id)
-    return Received(attempt_id, event, attempt is not None, zombie, written.rings)
+    return received
+
+
+async def _write_ordinary(session: AsyncSession, attempt_id: UUID, event: Event) -> Received | None:
+    """One statement for what most callbacks are: the next thing that a live call's own one tells.
+
+    It must agree with `record_callback.write_event`, which does all the rest.
+    """
+    if event.call_sid is None or (event.source, event.kind) in QUIET:
+        return None
+    step = _status(event) if (event.source, event.kind) == (Source.CARRIER, "status") else ""
+    told = await tell(session, attempt_id, event, step if step in STEPS else "")
+    if told is None:
+        return None
+    _trace(attempt_id, told.lead_id, event)
+    urgent = told.is_new and not told.is_step
+    return Received(attempt_id, event, True, False, told.rings, urgent)
+
+
+async def _write_by_the_rules(session: AsyncSession, attempt_id: UUID, event: Event) -> Received:
+    attempt = await attempts.lock(session, attempt_id)
+    # As it stands before this callback binds its call.
+    zombie = is_zombie(attempt, event.call_sid or "", _status(event))
+    if attempt is None:
+        return Received(attempt_id, event, False, zombie, False, False)
+    _trace(attempt.id, attempt.lead_id, event)
+    written = await write_event(session, attempt, event)
+    return Received(attempt_id, event, True, zombie, written.rings, written.is_urgent)
+
+
+def _status(event: Event) -> str:
+    return str(event.payload.get("CallStatus", ""))
+
+
+def _trace(attempt_id: UUID, lead_id: UUID | None, event: Event) -> None:
+    traces.about_attempt(attempt_id, lead_id)
+    traces.note(event=event.kind, call_status=_status(event) or None)
 
 
 async def follow_up(runtime: Runtime, received: Received) -> None:
