@@ -3,6 +3,9 @@
 A whole stack for each pace and number of workers, with a campaign that always has leads to call.
 The people called are busy or decline, so that the pace is what is measured and not conversations; a
 slot is reserved for each call all the same.
+
+In truth the carrier has machines of its own. Here it shares ours, so its process goes before all
+others where that is allowed: what it writes down is when a call came, not when it had time to look.
 """
 
 import csv
@@ -10,6 +13,7 @@ import os
 import shutil
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +31,7 @@ WORKERS = os.environ.get("OUTDIAL_BENCH_WORKERS", "1,2,4")
 SECONDS = float(os.environ.get("OUTDIAL_BENCH_PACING_SECONDS", "70"))
 LEAST_MINUTE_SHARE = 0.98
 FIRST_CALL_SECONDS = 60.0
+CARRIER_NICE = -10
 
 _CARRIER: Json = {"audio": False, "ring_seconds": 0.1, "longest_ring_seconds": 1.0}
 _ENV = (("OUTDIAL_POD_SLOTS", "300"), ("OUTDIAL_MAX_LIVE_CALLS", "300"))
@@ -50,6 +55,7 @@ def _one(folder: Path, rate: float, workers: int) -> dict[str, Any]:
             httpx.Client(base_url=house.info.carrier_url, trust_env=False, timeout=20) as carrier,
         ):
             carrier.post("/sandbox/settings", json=_CARRIER).raise_for_status()
+            nice = _let_go_first(house.child("sandbox-carrier").pid)
             _start(api, folder / "leads.csv", int(rate * (SECONDS + 30)) + 20)
             began = _first_call(carrier)
             time.sleep(max(0.0, began + SECONDS - time.time()))
@@ -57,9 +63,16 @@ def _one(folder: Path, rate: float, workers: int) -> dict[str, Any]:
                 "/sandbox/ledger/summary",
                 params={"limit": rate, "since": began, "until": began + SECONDS},
             )
-            return _judged(rate, workers, summary.json())
+            return {**_judged(rate, workers, summary.json()), "carrier_nice": nice}
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _let_go_first(pid: int) -> int:
+    """Raise a process's priority, if we may; its nice value then."""
+    with suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, pid, CARRIER_NICE)
+    return os.getpriority(os.PRIO_PROCESS, pid)
 
 
 def _start(api: ApiClient, file: Path, leads: int) -> None:
