@@ -13,7 +13,8 @@ var/bench/turns.json.
     gap_ms       and was silent for so long in between
 
 `eager_answers` is what the pod counted itself: answers asked for before a turn was over and `kept`
-(the reply was sooner), or `thrown_away` (paid for in vain), beside all `replies`.
+(the reply was sooner), or `thrown_away` (paid for in vain), beside all `replies`. `held`, too: what it
+fell silent for; `nothing` was a voice that was likely and did not come.
 
 About ten minutes; OUTDIAL_BENCH_QUICK=1 says every third turn, in three.
 """
@@ -114,6 +115,12 @@ def _eager(pod: OurPod) -> dict[str, Any]:
     return {"eager_answers": {**counted, "replies": replies}}
 
 
+def _held(pod: OurPod) -> dict[str, Any]:
+    voices = ("backchannel", "interruption", "noise", "nothing")
+    counted = {v: round(pod.counted(f'outdial_pod_held_total{{voice="{v}"}}')) for v in voices}
+    return {"held": counted}
+
+
 def _by_kind(turns: Sequence[Turn]) -> dict[str, Any]:
     answers = [t["heard"] - t["said"] for t in turns if t["heard"] and not t["cut_in"]]
     slowest = sorted(
@@ -176,7 +183,7 @@ async def report() -> dict[str, Any]:
     async with open_lab() as lab:
         if only != "stock":
             async with open_pod(lab) as pod:
-                result["ours"] = figures(await measure(lab, pod)) | _eager(pod)
+                result["ours"] = figures(await measure(lab, pod)) | _eager(pod) | _held(pod)
         if only != "ours":
             async with open_stock(lab) as bot:
                 result["stock"] = figures(await measure(lab, bot))

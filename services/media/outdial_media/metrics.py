@@ -25,7 +25,7 @@ reply = Histogram(
 fillers = Counter("outdial_pod_fillers", "Waits for an answer that were covered with words")
 held = Counter(
     "outdial_pod_held",
-    "Voices over the agent's, by what they were: backchannel, noise, interruption",
+    "Voices over the agent's, by what they were: backchannel, noise, interruption, nothing",
     ["voice"],
 )
 eager_answers = Counter(

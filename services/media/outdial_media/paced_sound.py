@@ -5,6 +5,7 @@ import time
 
 from outdial_media.playback import Playback
 from outdial_media.telephone_line import TelephoneLine
+from outdial_media.twilio_frames import SAMPLE_RATE
 
 _STEP_SECONDS = 0.04
 
@@ -72,11 +73,16 @@ class PacedSound:
         self._held, self._said_again = self._playback.take_back(time.monotonic())
         self._marks = await self._line.take_back()
 
-    async def go_on(self) -> float:
-        """Let it be heard from a pause before the place that it had come to; seconds said again."""
+    async def go_on(self, *, from_pause: bool = True) -> float:
+        """Let it be heard from a pause before the place that it had come to; seconds said again.
+
+        Without `from_pause` from that very place: it was held so shortly that no word is lost.
+        """
         if not self.is_held:
             return 0.0
         pcm, marks, again = self._held, self._marks, self._said_again
+        if not from_pause:
+            pcm, again = pcm[2 * round(again * SAMPLE_RATE) :], 0.0
         self._held, self._marks = b"", []
         cuts = self.cuts
         if pcm:

@@ -111,12 +111,12 @@ class PhoneOutput(BaseOutputTransport):
         """Whether what the agent says waits."""
         return self._sound.is_held
 
-    async def go_on(self) -> None:
-        """Say what was held, from a pause just before it."""
+    async def go_on(self, *, from_pause: bool = True) -> None:
+        """Say what was held, from a pause just before it, or from the very place."""
         if not self._sound.is_held:
             return
         speech = self._speech
-        again = await self._sound.go_on()
+        again = await self._sound.go_on(from_pause=from_pause)
         if speech is not None:
             speech.go_on(time.monotonic(), again)
 

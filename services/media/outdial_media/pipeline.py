@@ -156,8 +156,9 @@ def _person(
         silence_seconds=turns.silence_ms / 1000,
         muted=muted,
     )
+    voices = models.voice_activity(turns)
     params = LLMUserAggregatorParams(
-        vad_analyzer=models.voice_activity(turns),
+        vad_analyzer=voices,
         # A telephone line sends sound every 20 ms, silence too. When a pod gets no processor for a
         # second, upstream would end the person's turn and lose what waits in the socket.
         audio_idle_timeout=0,
@@ -173,6 +174,7 @@ def _person(
         empty_user_turn=EmptyUserTurnConfig(idle_prompt=_NOT_UNDERSTOOD),
     )
     person = PersonTurns(context, params=params, stop=stop, judge=judge, muted=muted)
+    voices.on_likely = start.voice_is_likely
     stop.turn_text = person.aggregation_string
     stop.answer_is_held = lambda: thinking.holds_answer
     return person, start

@@ -29,6 +29,12 @@ from outdial_media.turn_taking import AllHeardFrame, PhoneTurnStop
 WORDS_SECONDS = 0.6
 """After the voice has ended, its words are waited for so long (Deepgram's p99 is 0.35 s)."""
 
+LIKELY_SECONDS = 0.5
+"""A line that tells no more of a likely voice for so long holds nobody."""
+
+CALM_SECONDS = 2.0
+"""After a likely voice that was none, so long only voices hold: the line may be a noisy one."""
+
 _LATE_SECONDS = 0.1  # of voice activity, whose windows and frames are 20 to 40 ms long
 
 
@@ -41,8 +47,8 @@ class Agent(Protocol):
     async def hold(self) -> Said | None:
         """Fall silent, able to go on; None where there is nothing to hold."""
 
-    async def go_on(self) -> None:
-        """Say what was held."""
+    async def go_on(self, *, from_pause: bool = True) -> None:
+        """Say what was held, from a pause before it or from the very place."""
 
 
 @dataclass
@@ -87,6 +93,9 @@ class PhoneTurnStart(BaseUserTurnStartStrategy):
         self._voice: _Voice | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._in_turn = False
+        self._likely: Said | None = None  # what is held for a voice that is only likely
+        self._holding: asyncio.Task[None] | None = None
+        self._calm_at = 0.0  # monotonic
         self.on_passed_over: Callable[[str], None] = lambda _text: None
         """The agent went on: what was said meanwhile ("" for no words) is no turn."""
 
@@ -105,9 +114,37 @@ class PhoneTurnStart(BaseUserTurnStartStrategy):
                 await self._pass_over(self._voice)
         return ProcessFrameResult.CONTINUE
 
+    def voice_is_likely(self, likely: bool) -> None:
+        """Hold the agent some 40 ms before a voice is sure; it says on at once if there is none."""
+        if likely:
+            self._holding = self.create_task(self._hold_early(), "a voice is likely")
+        elif self._likely is not None:
+            self.create_task(self._was_no_voice(), "there was no voice")
+
+    async def _hold_early(self) -> None:
+        held = self._in_turn or self._voice is not None or self._likely is not None
+        calm = time.monotonic() >= self._calm_at
+        if held or not calm or self._muted() or not self._backchannels.phrases:
+            return
+        said = await self._agent.hold()
+        if said is not None and not self._in_turn:  # else the turn has cleared what was held
+            self._likely = said
+            self._stop_waiting()
+            self._timer = asyncio.get_running_loop().call_later(
+                LIKELY_SECONDS, self.voice_is_likely, False
+            )
+
+    async def _was_no_voice(self) -> None:
+        if self._likely is None:
+            return
+        self._likely, self._calm_at = None, time.monotonic() + CALM_SECONDS
+        self._stop_waiting()
+        await self._agent.go_on(from_pause=False)
+        metrics.held.labels("nothing").inc()
+
     async def handle_user_turn_started(self) -> None:
         """It is the person's turn, whoever found that."""
-        self._in_turn, self._voice = True, None
+        self._in_turn, self._voice, self._likely = True, None, None
         self._stop_waiting()
 
     async def handle_user_turn_stopped(self) -> None:
@@ -123,7 +160,11 @@ class PhoneTurnStart(BaseUserTurnStartStrategy):
         voice = self._voice
         now = time.monotonic()
         if voice is None:
-            said = await self._agent.hold() if self._backchannels.phrases else None
+            if self._holding is not None:
+                await self._holding
+            said, self._likely = self._likely, None
+            if said is None and self._backchannels.phrases:
+                said = await self._agent.hold()
             if said is None:
                 return await self._take_turn()
             voice = self._voice = _Voice(said, now - late + self._longest + _LATE_SECONDS)
@@ -148,7 +189,7 @@ class PhoneTurnStart(BaseUserTurnStartStrategy):
         self, frame: TranscriptionFrame | InterimTranscriptionFrame
     ) -> ProcessFrameResult:
         text, voice = frame.text.strip(), self._voice
-        said = voice.said if voice else self._agent.said_now()
+        said = voice.said if voice else self._likely or self._agent.said_now()
         if not text:
             return ProcessFrameResult.CONTINUE
         if said is None:
@@ -179,7 +220,7 @@ class PhoneTurnStart(BaseUserTurnStartStrategy):
         return ProcessFrameResult.STOP
 
     async def _pass_over(self, voice: _Voice, last: Frame | None = None) -> None:
-        self._voice = None
+        self._voice = self._likely = None
         self._stop_waiting()
         await self._agent.go_on()
         metrics.held.labels("backchannel" if voice.words else "noise").inc()

@@ -34,6 +34,9 @@ FEW_CALLS = 3
 MOST_AT_ONCE = 64
 """Windows in one run: about 2 ms."""
 
+LIKELY_WINDOWS = 2
+"""In a row with a voice: 64 ms, after which it is likely that somebody begins to speak."""
+
 NEAREST_SECONDS = 0.01
 """Half of the 20 ms by which sound comes: a silence is told with the frame nearest to its end."""
 
@@ -85,6 +88,9 @@ class SharedSilero(SileroVADAnalyzer):
         self._last_sound = LastSound()
         self.on_state: Callable[[VADState], None] = lambda _: None
         """Called on the loop with the state after each window of what `take` was given."""
+        self._is_likely = False
+        self.on_likely: Callable[[bool], None] = lambda _: None
+        """Called on the loop when a voice is likely (True), and when it was none (False)."""
 
     def take(self, pcm: bytes) -> None:
         """Look at sound soon, together with that of other calls."""
@@ -116,7 +122,18 @@ class SharedSilero(SileroVADAnalyzer):
         self._vad_buffer, self._scored = rest, None
         if self._has_been_silent():
             self._fall_silent()
+        self._tell_likely()
         self.on_state(self._vad_state)
+
+    def _tell_likely(self) -> None:
+        starts = self._vad_state == VADState.STARTING
+        if starts and not self._is_likely and self._vad_starting_count >= LIKELY_WINDOWS:
+            self._is_likely = True
+            self.on_likely(True)
+        elif self._is_likely and not starts:
+            self._is_likely = False
+            if self._vad_state == VADState.QUIET:
+                self.on_likely(False)
 
     def _has_been_silent(self) -> bool:
         """Whether Silero hears no voice, and there has been no sound for as long as it takes.

@@ -109,3 +109,16 @@ async def test_waiting_for_room_ends_when_there_is_room_again(line: _Line) -> No
     assert not pacing.done(), "40 s are on their way"
     await sound.clear()
     await until(pacing.done, 5)
+
+
+async def test_what_was_held_for_nothing_is_not_said_again(line: _Line) -> None:
+    sound = PacedSound(line)
+    for _ in range(5):
+        await sound.send(PIECE)
+    sound._playback._played_until -= 0.12  # so much of it has been played
+    await sound.hold()
+    before = len(line.sound)
+    assert await sound.go_on(from_pause=False) == 0.0
+    left = (len(line.sound) - before) / (2 * SAMPLE_RATE)
+    assert 0.05 < left <= 0.08, "from the very place"
+    assert not sound.is_held

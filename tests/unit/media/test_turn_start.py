@@ -38,6 +38,7 @@ class _Agent:
     def __init__(self) -> None:
         self.says: Said | None = STATEMENT
         self.held = False
+        self.repeats: bool | None = None
 
     def said_now(self) -> Said | None:
         return self.says
@@ -46,8 +47,8 @@ class _Agent:
         self.held = self.says is not None
         return self.says
 
-    async def go_on(self) -> None:
-        self.held = False
+    async def go_on(self, *, from_pause: bool = True) -> None:
+        self.held, self.repeats = False, from_pause
 
 
 class _Whole(BaseTurnAnalyzer):
@@ -257,3 +258,65 @@ async def test_without_backchannels_every_voice_interrupts(floor: _Floor) -> Non
     floor.start._backchannels = backchannels("en", ())
     await floor.see(VOICE)
     assert floor.began == 1
+
+
+async def _is_held(floor: _Floor) -> None:
+    floor.start.voice_is_likely(True)
+    await until(lambda: floor.agent.held, 5)
+
+
+async def test_a_likely_voice_holds_the_agent_before_it_is_sure(floor: _Floor) -> None:
+    await _is_held(floor)
+    assert floor.began == 0
+    floor.agent.says = None  # all of it was sent, and taken back: nothing plays now
+    await floor.see(VOICE)
+    assert floor.began == 0, "what was held is what the voice spoke over"
+    await floor.see(SILENCE, final("Mm-hm."))
+    assert (floor.agent.held, floor.agent.repeats, floor.passed) == (False, True, ["Mm-hm."])
+
+
+async def test_a_likely_voice_that_says_stop_interrupts(floor: _Floor) -> None:
+    await _is_held(floor)
+    await floor.see(VOICE, SILENCE, final("Stop."))
+    assert (floor.began, floor.ended, floor.passed) == (1, 1, [])
+
+
+async def test_the_agent_says_on_where_it_was_if_it_was_no_voice(floor: _Floor) -> None:
+    await _is_held(floor)
+    floor.start.voice_is_likely(False)
+    await until(lambda: not floor.agent.held, 5)
+    assert floor.agent.repeats is False
+    assert (floor.began, floor.passed) == (0, [])
+
+
+async def test_on_a_noisy_line_only_voices_hold_for_a_while(floor: _Floor) -> None:
+    await _is_held(floor)
+    floor.start.voice_is_likely(False)
+    await until(lambda: not floor.agent.held, 5)
+    await floor.start._hold_early()
+    assert not floor.agent.held
+    await floor.see(VOICE)
+    assert floor.agent.held
+
+
+async def test_a_line_that_tells_no_more_holds_nobody(
+    floor: _Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turn_start, "LIKELY_SECONDS", 0.01)
+    await floor.start._hold_early()
+    assert floor.agent.held
+    await until(lambda: not floor.agent.held, 5)
+
+
+@pytest.mark.parametrize("why", ["muted", "in_turn", "silent", "no_backchannels"])
+async def test_a_likely_voice_holds_nothing_where_a_voice_would_not(
+    floor: _Floor, why: str
+) -> None:
+    floor.muted = why == "muted"
+    floor.start._in_turn = why == "in_turn"
+    floor.agent.says = None if why == "silent" else STATEMENT
+    if why == "no_backchannels":
+        floor.start._backchannels = backchannels("en", ())
+    await floor.start._hold_early()
+    assert not floor.agent.held
+    assert floor.start._likely is None

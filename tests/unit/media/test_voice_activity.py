@@ -111,3 +111,16 @@ def test_upstream_is_what_it_was_written_for() -> None:
     assert "confidence = self.voice_confidence(audio_frames)" in source
     assert source.rstrip().endswith("return self._vad_state")
     assert WINDOW_BYTES == 2 * 256
+
+
+@pytest.mark.parametrize(("voiced", "told"), [(1, []), (2, [True, False]), (3, [True])])
+async def test_a_voice_is_likely_before_it_is_sure(voiced: int, told: list[bool]) -> None:
+    together = WindowsTogether(LoudIsVoice())  # type: ignore[arg-type]
+    call = SharedSilero(together, VADParams(confidence=0.6, start_secs=0.1, stop_secs=0.25))
+    call.set_sample_rate(SAMPLE_RATE)
+    likely: list[bool] = []
+    call.on_likely = likely.append
+    for window in [VOICE] * voiced + [QUIET]:
+        call.take(window)
+        together._look()
+    assert likely == told
