@@ -4,10 +4,10 @@ A message carries ids and nothing else; what is true stands in Postgres. Each se
 something that Celery was seen to do (docs/architecture.md, "Celery").
 """
 
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from celery import Celery
-from kombu import Exchange, Queue
 
 from outdial.queueing.broker import Broker
 from outdial.queueing.task_names import (
@@ -64,8 +64,8 @@ def name_queues(app: Celery) -> None:
 
     They are what Celery makes of a route's queue by itself, so beat publishes as before.
     """
-    names = sorted(set(QUEUE_OF.values()))
-    app.conf.task_queues = [Queue(name, Exchange(name), name) for name in names]
+    queues: Any = app.amqp.queues
+    app.conf.task_queues = [queues.new_missing(name) for name in sorted(set(QUEUE_OF.values()))]
     app.conf.task_default_queue = SWEEP_QUEUE  # each task has a route: nothing goes by default
 
 
