@@ -65,4 +65,4 @@ def _encode(key: str) -> str:
 
 def _bad_cursor() -> InvalidInput:
     problem = FieldProblem("query.cursor", "is none of ours: use next_cursor as it came")
-    return InvalidInput("The request does not hold.", [problem])
+    return InvalidInput("The request is not valid.", [problem])

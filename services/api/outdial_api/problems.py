@@ -53,7 +53,7 @@ class Problem(BaseModel):
     type: str = Field(default="about:blank", examples=["about:blank"])
     title: str = Field(examples=["Unprocessable Content"])
     status: int = Field(examples=[422])
-    detail: str = Field(examples=["The request does not hold."])
+    detail: str = Field(examples=["The request is not valid."])
     errors: list[FieldError] = Field(default_factory=list)
 
 
@@ -62,7 +62,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     for status, text in {
         401: "No valid API key.",
         403: "The key's role does not allow this.",
-        422: "The request does not hold; `errors` names the fields.",
+        422: "The request is not valid; `errors` names the fields.",
     }.items()
 }
 """What every route may answer beside its own."""
@@ -104,7 +104,7 @@ async def _on_outdial_error(_request: Request, error: Exception) -> Response:
 
 async def _on_bad_request(_request: Request, error: Exception) -> Response:
     found = error.errors() if isinstance(error, RequestValidationError) else []
-    return problem(422, "The request does not hold.", [_field_problem(item) for item in found])
+    return problem(422, "The request is not valid.", [_field_problem(item) for item in found])
 
 
 def _field_problem(item: dict[str, Any]) -> FieldProblem:

@@ -22,7 +22,7 @@ def connect() -> ApiClient:
     """A client of OUTDIAL_API_URL with OUTDIAL_API_KEY, or of the stack in this folder.
 
     Raises:
-        CommandFailedError: neither is there.
+        CommandFailedError: neither is there, or the address is none.
 
     """
     stack = running_stack()
@@ -36,6 +36,10 @@ def connect() -> ApiClient:
     if not key:
         raise CommandFailedError(
             "OUTDIAL_API_KEY is not set: give it a key made with `outdial key create`."
+        )
+    if not url.startswith(("http://", "https://")):
+        raise CommandFailedError(
+            f"OUTDIAL_API_URL is {url}: write it with http:// or https:// before it."
         )
     return ApiClient(url, key)
 

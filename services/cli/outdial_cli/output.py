@@ -15,6 +15,11 @@ def print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
 
 
+def counted(number: int, one: str, more: str = "") -> str:
+    """`1 lead`, `2 leads`; `more` where an s does not make the plural."""
+    return f"{number} {one if number == 1 else more or one + 's'}"
+
+
 def say(line: str) -> None:
     """A line of progress, at once, as it is (no markup)."""
     out.print(line, markup=False)

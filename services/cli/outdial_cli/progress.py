@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from outdial_cli.api_client import ApiClient, Json
-from outdial_cli.output import out, say
+from outdial_cli.output import counted, out, say
 
 _EVERY_SECONDS = 1.0
 _NAMES = {"backlog": "waiting", "active": "on the phone", "retry": "to be called again"}
@@ -22,7 +22,7 @@ def describe(campaign: Json) -> list[str]:
     leads = campaign["leads"]
     lines = [
         f"{campaign['name']}: {campaign['status']}, template {campaign['template']} "
-        f"version {campaign['template_version']}, {leads['total']} leads"
+        f"version {campaign['template_version']}, {counted(leads['total'], 'lead')}"
     ]
     if campaign.get("paused_reason"):
         lines.append(f"  paused:    {campaign['paused_reason']}")

@@ -36,6 +36,8 @@ def show_rows(
 def _cell(value: Any) -> str:
     if value is None or value == "":
         return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "-"
     return _FRACTION.sub(r"\1", str(value))

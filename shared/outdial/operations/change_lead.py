@@ -112,7 +112,7 @@ async def _merged(
     missing = sorted(name for name in wanted - CONTACT_VARIABLES if merged.get(name) in (None, ""))
     if missing:
         problem = FieldProblem(f"variables.{missing[0]}", "is named by the template")
-        raise InvalidInput("The lead does not hold.", [problem])
+        raise InvalidInput("The lead is not valid.", [problem])
     return merged
 
 

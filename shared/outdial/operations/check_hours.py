@@ -32,9 +32,9 @@ def checked_hours(hours: dict[str, Any] | None) -> dict[str, Any] | None:
         problems += [
             FieldProblem(".".join(("hours", *map(str, e["loc"]))), e["msg"]) for e in error.errors()
         ]
-        raise InvalidInput("The hours do not hold.", problems) from None
+        raise InvalidInput("The hours are not valid.", problems) from None
     problems += hours_problems(read)
     if problems:
-        raise InvalidInput("The hours do not hold.", problems)
+        raise InvalidInput("The hours are not valid.", problems)
     stored: dict[str, Any] = _ADAPTER.dump_python(read, mode="json")
     return stored

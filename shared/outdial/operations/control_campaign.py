@@ -92,7 +92,7 @@ def checked_name(name: str) -> str:
     elif "/" in name or name != name.strip():
         problem = "must hold no slash, and no space at its ends"
     if problem:
-        raise InvalidInput("The campaign does not hold.", [FieldProblem("name", problem)])
+        raise InvalidInput("The campaign is not valid.", [FieldProblem("name", problem)])
     return name
 
 

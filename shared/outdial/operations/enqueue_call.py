@@ -112,7 +112,7 @@ def _checked(
     target = Target(campaign.id, template.id, wanted, datetime.now(UTC))
     lead = check_lead(request.lead, target, ids.at())
     if isinstance(lead, FieldProblem):
-        raise InvalidInput("The call does not hold.", [lead])
+        raise InvalidInput("The call is not valid.", [lead])
     return lead
 
 

@@ -23,11 +23,11 @@ pytestmark = pytest.mark.unit
 
 def test_a_refusal_names_each_field() -> None:
     problem = {
-        "detail": "The request does not hold.",
+        "detail": "The request is not valid.",
         "errors": [{"field": "to_number", "message": "is not a phone number"}],
     }
     said = explain(httpx.Response(422, json=problem))
-    assert said == "The request does not hold.\n  to_number: is not a phone number"
+    assert said == "The request is not valid.\n  to_number: is not a phone number"
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ def _changes(body: LeadChanges) -> change_lead.LeadChange:
     if given.get("expires_at") and not problems_found and given["expires_at"] <= datetime.now(UTC):
         problems_found.append(FieldProblem("expires_at", "is in the past"))
     if problems_found:
-        raise InvalidInput("The request does not hold.", problems_found)
+        raise InvalidInput("The request is not valid.", problems_found)
     return change_lead.LeadChange(given)
 
 

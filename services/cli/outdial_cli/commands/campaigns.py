@@ -14,7 +14,7 @@ import typer
 from outdial_cli.api_client import Json
 from outdial_cli.connection import connect
 from outdial_cli.failure import CommandFailedError
-from outdial_cli.output import err, print_json, say
+from outdial_cli.output import counted, err, print_json, say
 from outdial_cli.progress import describe, watch_campaign
 
 app = typer.Typer(help="A template applied to many leads.", no_args_is_help=True)
@@ -67,7 +67,8 @@ def import_leads(
 ) -> None:
     """Add leads from a file. Good rows are in even when others are refused (then exit 1).
 
-    Importing the same file again adds nothing twice.
+    Importing the very same file again adds nothing twice. Of a changed one, rows are known again
+    by their external_id.
     """
     content_type = _TYPES.get(".csv" if file == _STDIN else file.suffix.lower())
     if content_type is None:
@@ -202,16 +203,26 @@ def _show(campaign: Json, as_json: bool) -> None:
 
 
 def _report(done: Json) -> None:
-    say(f"{done['created']} leads are in.")
+    say(f"{counted(done['created'], 'lead is', 'leads are')} in.")
     if done["duplicates"]:
-        say(f"{done['duplicates']} were in already.")
+        say(f"{counted(done['duplicates'], 'was', 'were')} in already.")
     refused: list[dict[str, Any]] = [r for r in done["results"] if r["status"] == "refused"]
     for item in refused[:_SHOWN_REFUSALS]:
         err.print(f"row {item['row']}: {item['field']} {item['message']}", markup=False)
     if len(refused) > _SHOWN_REFUSALS:
         err.print(f"... and {len(refused) - _SHOWN_REFUSALS} more (--json has them all)")
     if refused:
-        err.print(f"{len(refused)} rows were refused: mend them and import the file again.")
+        err.print(f"{counted(len(refused), 'row was', 'rows were')} refused. {_how_to_mend(done)}")
+
+
+def _how_to_mend(done: Json) -> str:
+    """What is imported twice is called twice, unless an external_id tells that it is the same."""
+    if not done["created"]:
+        return "Mend the file and import it again."
+    return (
+        "Mend and import them in a file of their own: rows that are in already, and have no "
+        "external_id, would be called a second time."
+    )
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from outdial_cli.connection import connect
-from outdial_cli.output import err, print_json, say
+from outdial_cli.output import counted, err, print_json, say
 from outdial_cli.tables import show_rows
 
 AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
@@ -114,13 +114,17 @@ def import_suppressions(
     if as_json:
         print_json(done)
     else:
-        say(f"{done['added']} numbers are suppressed now, {done['known']} were already.")
+        say(
+            f"{counted(done['added'], 'number is', 'numbers are')} suppressed now, "
+            f"{counted(done['known'], 'was', 'were')} already."
+        )
         if done["stopped_calls"]:
-            say(f"{done['stopped_calls']} calls to them were stopped.")
+            say(f"{counted(done['stopped_calls'], 'call', 'calls')} to them stopped.")
         for item in done["problems"][:20]:
             err.print(f"row {item['row']}: {item['field']} {item['message']}", markup=False)
         if done["refused"]:
-            err.print(f"{done['refused']} rows were refused: mend them and import again.")
+            refused = counted(done["refused"], "row was", "rows were")
+            err.print(f"{refused} refused: mend the list and import it again.")
     if done["refused"]:
         raise typer.Exit(1)
 
