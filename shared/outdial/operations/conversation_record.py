@@ -17,10 +17,10 @@ from outdial.domain.call_outcome import EndedBy
 from outdial.domain.call_template import CallTemplate
 from outdial.domain.placeholders import fill, values_for
 from outdial.observability.trace_ids import SpanContext, stream_span
-from outdial.operations.parse_template import template_of
+from outdial.operations.known_templates import known_template
 from outdial.operations.record_callback import record_event
 from outdial.operations.runtime import Runtime
-from outdial.storage import attempts, call_events, leads, lookups, templates, transcripts
+from outdial.storage import attempts, call_events, leads, lookups, transcripts
 from outdial.storage.tables import Attempt, Contact, Json, Lead
 
 
@@ -124,19 +124,19 @@ async def open_conversation(
         attempt = await attempts.get(session, attempt_id)
         if attempt is None or not _may_talk(attempt, stream_no):
             return None
-        template = await templates.get(session, attempt.template_id)
+        template = await known_template(session, attempt.template_id)
         if template is None:
             return None
         lead, contact = await called(session, attempt)
-        found = await lookups.values_of(session, attempt_id)
+        asks = template.lookup.is_wanted
+        found = await lookups.values_of(session, attempt_id) if asks else None
         history = await _history(session, attempt_id) if stream_no > 1 else ((), ())
         nobody_came = stream_no > 1 and await _nobody_came(session, attempt_id)
-    parsed = template_of(template.body)
     return ConversationBrief(
         attempt_id=attempt_id,
         stream_no=stream_no,
         phone=attempt.phone,
-        template=parsed,
+        template=template,
         values=_values(attempt, lead, contact, found),
         lead_id=attempt.lead_id,
         timezone=contact.timezone if contact else None,
@@ -146,7 +146,7 @@ async def open_conversation(
         history=history[0],
         tool_history=history[1],
         nobody_came=nobody_came,
-        awaits_lookup=found is None and lead is not None and parsed.lookup.is_wanted,
+        awaits_lookup=found is None and lead is not None and asks,
     )
 
 

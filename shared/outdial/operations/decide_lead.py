@@ -26,7 +26,7 @@ async def decide_lead(
 ) -> datetime | None:
     """Decide and write; when the lead is due again, or None if it is finished.
 
-    Lead and attempt are locked, and `attempt` is the lead's last one.
+    Lead and attempt are locked, and `attempt` is the lead's last one. The lead is one version on.
     """
     contacts = (await leads.contacts_of(session, [lead.id])).get(lead.id, [])
     tried = await _history(session, lead, contacts)
@@ -37,7 +37,6 @@ async def decide_lead(
     decision = decide_next(template.retry, view, tried, facts, now)
     if not isinstance(decision, Finish) and await _is_canceled(session, lead):
         decision = Finish(Outcome.CANCELED)
-    attempt.lead_version = lead.version + 1
     await _write(session, lead, decision, tried, facts)
     if not attempt.spent and not isinstance(decision, Finish):
         why = leads.Refusal(lead.id, _why_unspent(attempt, facts), decision.at)

@@ -9,7 +9,7 @@ SECONDS_ASKING = 5
 """So slow may lookups be without slowing the pace: those asked count in hand only beyond that."""
 
 MOST_PLACED_TOGETHER = 32
-"""As many POSTs as the carrier's client sends at once: none waits behind another."""
+"""Fewer POSTs than the carrier's client sends at once: none waits behind another."""
 
 
 def attempts_ahead(settings: Settings) -> int:

@@ -130,16 +130,18 @@ async def settle_locked(
 
     ends = ends_now(folded, without_pod=without_pod)
     changed = write_folded(attempt, folded, now, ends=ends)
-    await session.flush()
     state = AttemptState(attempt.state)
     settlement = Settlement(attempt.id, attempt.lead_id, state, attempt.outcome)
     settlement.just_ended = AttemptState.ENDED is settlement.state is not before
     if settlement.just_ended:
         settlement.span = span_of_attempt(attempt)
     if locked.lead is not None and _must_decide(locked.lead, attempt, changed):
+        attempt.lead_version = locked.lead.version + 1  # what the decision makes it
+        await session.flush()
         due_at = await decide_lead(session, locked.lead, attempt, folded.facts, now)
         settlement.lead_due_at = due_at
         settlement.is_due_now = due_at is not None and due_at - now < _TICK
+    await session.flush()
     settlement.began_to_ring = settlement.state in _RINGS and settlement.state is not before
     settlement.stopped = await _heed_opt_out(session, attempt, unread)
     settlement.calls_to_end = _calls_to_end(attempt, unread)
