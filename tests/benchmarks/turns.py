@@ -13,8 +13,8 @@ var/bench/turns.json.
     gap_ms       and was silent for so long in between
 
 `eager_answers` is what the pod counted itself: answers asked for before a turn was over and `kept`
-(the reply was sooner), or `thrown_away` (paid for in vain), beside all `replies`. `held`, too: what it
-fell silent for; `nothing` was a voice that was likely and did not come.
+(the reply was sooner), or `thrown_away` (paid for in vain), beside all `replies`. So is `held`:
+what it fell silent for; `nothing` was a voice that was likely and did not come.
 
 About ten minutes; OUTDIAL_BENCH_QUICK=1 says every third turn, in three.
 """
