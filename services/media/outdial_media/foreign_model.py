@@ -35,7 +35,7 @@ from pipecat.processors.aggregators.llm_context import NOT_GIVEN, LLMContext
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.llm_service import LLMService
 
-from outdial_media.model_route import BadAnswer
+from outdial_media.model_answer import BadAnswer
 from outdial_media.pipecat_services import close_client
 
 Told = str | FunctionCallFromLLM | BaseException | None

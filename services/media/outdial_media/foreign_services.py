@@ -17,7 +17,7 @@ from outdial.domain.voice_services import KINDS, Kind, chosen
 from outdial_media.foreign_hearing import HearsOn, hearing_class
 from outdial_media.foreign_model import ForeignModel
 from outdial_media.foreign_voice import ForeignVoice, once_class, speak_once, speaking_class
-from outdial_media.model_route import Endpoint
+from outdial_media.model_answer import Endpoint
 from outdial_media.noise_filter import noise_filter_problem
 from outdial_media.pipecat_services import (
     ServiceProblem,

@@ -12,7 +12,7 @@ from openai import DEFAULT_CONNECTION_LIMITS, AsyncOpenAI, DefaultAsyncHttpxClie
 
 from outdial.operations.model_addresses import model_addresses
 from outdial.settings import Settings
-from outdial_media.model_route import Endpoint
+from outdial_media.model_answer import Endpoint
 
 ANSWER_SECONDS = 8.0
 """The longest gap in a model's answer before it counts as failed, whatever a template says."""

@@ -24,8 +24,9 @@ from outdial.settings import Settings
 from outdial_media.foreign_hearing import HearsOn
 from outdial_media.foreign_services import ForeignServices
 from outdial_media.foreign_voice import ForeignVoice
+from outdial_media.model_answer import Endpoint
 from outdial_media.model_endpoints import ANSWER_SECONDS, ModelEndpoints
-from outdial_media.model_route import Endpoint, ModelHealth, ModelRoute
+from outdial_media.model_route import ModelHealth, ModelRoute
 from outdial_media.phone_llm import PhoneLLM
 from outdial_media.phone_stt import PhoneSTT
 from outdial_media.phone_tts import PhoneTTS

@@ -11,7 +11,8 @@ from pipecat.services.llm_service import LLMService
 from pipecat.services.settings import LLMSettings
 
 from outdial_media.foreign_model import ForeignModel
-from outdial_media.model_route import BadAnswer, Endpoint, ModelHealth, ModelRoute
+from outdial_media.model_answer import BadAnswer, Endpoint
+from outdial_media.model_route import ModelHealth, ModelRoute
 
 pytestmark = pytest.mark.unit
 

@@ -11,12 +11,8 @@ from openai import AsyncOpenAI, omit
 from openai._utils import async_maybe_transform
 from openai.resources.chat.completions import completions
 
-from outdial_media.model_route import (
-    Endpoint,
-    ModelHealth,
-    ModelRoute,
-    NoModelAnswers,
-)
+from outdial_media.model_answer import Endpoint
+from outdial_media.model_route import ModelHealth, ModelRoute, NoModelAnswers
 
 pytestmark = pytest.mark.unit
 
