@@ -15,7 +15,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyM
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 # Who wakes later than this has missed its moment, and asks for another one.
-MISSED_SECONDS = 0.02
+MISSED_SECONDS = 0.015
 
 AskWhen = Callable[[], float | None]
 """The moment to send at (monotonic seconds), or None: not at all. Asked again if it was missed."""
