@@ -77,7 +77,7 @@ class SharedModels:
         return SharedSmartTurn(self, SmartTurnParams(stop_secs=wait), turns)
 
     def endpoint_probability(self, audio: NDArray[np.float32], sample_rate: int) -> float:
-        """How likely it is that the speech in `audio` is complete. Takes 20 to 50 ms of a core."""
+        """How likely it is that the speech in `audio` is complete. Takes 45 ms of a core."""
         self._smart_turn.set_sample_rate(sample_rate)
         return float(self._smart_turn._predict_endpoint(audio)["probability"])  # noqa: SLF001
 
