@@ -99,7 +99,8 @@ async def test_a_call_leaves_when_there_is_room_or_not_at_all(
 ) -> None:
     asked: list[float] = []
 
-    async def count(*_: object, longest: float, **__: object) -> Counted | None:
+    async def count(*_: object, ahead: float, longest: float, **__: object) -> Counted | None:
+        assert ahead >= place_attempt.LEAST_AHEAD_SECONDS, "its thread would miss the moment"
         asked.append(longest)
         if isinstance(room, Exception):
             raise room
