@@ -19,12 +19,8 @@ from outdial_media.foreign_model import ForeignModel
 from outdial_media.foreign_voice import ForeignVoice, once_class, speak_once, speaking_class
 from outdial_media.model_answer import Endpoint
 from outdial_media.noise_filter import noise_filter_problem
-from outdial_media.pipecat_services import (
-    ServiceProblem,
-    arguments,
-    close_client,
-    takes_session,
-)
+from outdial_media.pipecat_classes import ServiceProblem
+from outdial_media.pipecat_services import arguments, close_client, takes_session
 
 ANSWER_SECONDS = 8.0
 """The longest wait for an answer over a shared HTTP session."""

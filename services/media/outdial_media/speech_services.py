@@ -30,7 +30,7 @@ from outdial_media.model_route import ModelHealth, ModelRoute
 from outdial_media.phone_llm import PhoneLLM
 from outdial_media.phone_stt import PhoneSTT
 from outdial_media.phone_tts import PhoneTTS
-from outdial_media.pipecat_services import ServiceProblem
+from outdial_media.pipecat_classes import ServiceProblem
 from outdial_media.provider_sockets import ProviderSockets
 from outdial_media.spare_voice import Spare, VoiceLost
 from outdial_media.twilio_frames import SAMPLE_RATE

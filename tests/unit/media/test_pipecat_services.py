@@ -10,7 +10,8 @@ from loguru import logger
 
 from outdial.domain.call_template import Agent, CallTemplate, ServiceChoice, Voice
 from outdial_media.foreign_services import ForeignServices
-from outdial_media.pipecat_services import ServiceProblem, arguments, read_secret, service_class
+from outdial_media.pipecat_classes import ServiceProblem, service_class
+from outdial_media.pipecat_services import arguments, read_secret
 
 pytestmark = pytest.mark.unit
 
