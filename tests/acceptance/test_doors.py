@@ -123,3 +123,11 @@ def test_flower_shows_tasks_with_readable_names(stack: Any) -> None:
 
     names = wait_until(seen, what="Flower asked the worker to report its tasks")
     assert all(str(name).startswith("outdial.") for name in names)
+
+
+@pytest.mark.parametrize("path", ["/", "/tasks", "/broker", "/api/tasks", "/api/workers"])
+def test_flower_shows_nothing_to_who_has_no_password(stack: Any, path: str) -> None:
+    bare = httpx.URL(stack.info.flower_url).copy_with(userinfo=b"", raw_path=path.encode())
+    assert httpx.get(bare, trust_env=False).status_code == 401
+    control = bare.copy_with(raw_path=b"/api/worker/shutdown/any")
+    assert httpx.post(control, trust_env=False).status_code == 401

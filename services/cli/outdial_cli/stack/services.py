@@ -91,15 +91,18 @@ def beat(place: Place) -> Service:
     return Service(spec, _says(spec.log, "beat: Starting"))
 
 
-def flower(place: Place, port: int) -> Service:
-    """Celery's monitor. On loopback only, so its API needs no password."""
+def flower(place: Place, port: int, user: str) -> Service:
+    """Celery's monitor, for `user` (name:password) alone.
+
+    It is on loopback, but so is every page in the operator's browser, and it can stop workers.
+    """
     spec = place.spec(
         "flower",
         *_CLOCK,
         "flower",
         "--address=127.0.0.1",
         f"--port={port}",
-        FLOWER_UNAUTHENTICATED_API="true",
+        FLOWER_BASIC_AUTH=user,
     )
     return Service(spec, _answers(f"http://127.0.0.1:{port}/healthcheck"))
 

@@ -108,10 +108,11 @@ class Stack(Launcher):
         env.setdefault("PUBLIC_URL", local)
         place = self._place(env)
         urls = {pod: self._pod_url(pod, port) for pod, port in pod_ports.items()}
+        watcher = f"outdial:{secrets.token_urlsafe(12)}"
         self.info = replace(
             self.info,
             api_url=local,
-            flower_url=f"http://127.0.0.1:{flower_port}",
+            flower_url=f"http://{watcher}@127.0.0.1:{flower_port}",
             pods=list(urls.values()),
         )
         last = (
@@ -124,7 +125,7 @@ class Stack(Launcher):
             services.gateway(place, gateway_port),
             services.worker(place),
             services.beat(place),
-            services.flower(place, flower_port),
+            services.flower(place, flower_port, watcher),
             *(services.media_pod(place, pod, port, urls[pod]) for pod, port in pod_ports.items()),
             *last,
         ]

@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class StackInfo:
-    """Addresses of a running stack. Private to its owner: it holds an API key."""
+    """Addresses of a running stack. Private to its owner: it holds a key and a password."""
 
     api_url: str
     api_key: str
