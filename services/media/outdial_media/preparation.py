@@ -122,9 +122,13 @@ class Preparation:
         if brief is None or brief.awaits_lookup or brief.template.prepare == "none":
             return None
         line = TelephoneLine()
+        # Making a pipeline takes 2 to 3 ms: what goes before and after it has turns of its own on
+        # the loop, between which live calls have theirs.
+        await asyncio.sleep(0)
         conversation = Conversation(self._kit, brief, line)
         try:
             if self._may_connect(brief):
+                await asyncio.sleep(0)
                 await conversation.prepare()
         except BaseException:
             await _let_go(conversation)
