@@ -4,12 +4,13 @@ import uuid
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, bindparam, func, select, text, update
+from sqlalchemy import ColumnElement, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from outdial.domain.attempt_state import AttemptState, Plan, StopReason
 from outdial.storage.one_of import is_one_of
+from outdial.storage.row_locks import locking
 from outdial.storage.tables import Attempt
 
 IS_LIVE = Attempt.state != AttemptState.ENDED
@@ -53,17 +54,11 @@ async def many(session: AsyncSession, attempt_ids: Iterable[uuid.UUID]) -> list[
 
 async def lock(session: AsyncSession, attempt_id: uuid.UUID) -> Attempt | None:
     """One attempt, locked until the transaction ends and read afresh."""
-    locked: Attempt | None = await session.scalar(_LOCK, {"attempt": attempt_id})
+    locked: Attempt | None = await session.scalar(_LOCK, {"id": attempt_id})
     return locked
 
 
-# Made once: `session.get` makes such a statement, and its key in SQLAlchemy's cache, at each call.
-_LOCK = (
-    select(Attempt)
-    .where(Attempt.id == bindparam("attempt"))
-    .with_for_update()
-    .execution_options(populate_existing=True)
-)
+_LOCK = locking(Attempt)
 
 
 async def of_lead(session: AsyncSession, lead_id: uuid.UUID) -> list[Attempt]:

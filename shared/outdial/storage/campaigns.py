@@ -3,12 +3,13 @@
 import uuid
 from collections.abc import Iterable
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from outdial.storage.campaign_zones import is_closed
 from outdial.storage.leads import IS_DUE
+from outdial.storage.row_locks import locking
 from outdial.storage.tables import Campaign, Lead
 
 
@@ -107,17 +108,11 @@ async def lock(session: AsyncSession, campaign_id: uuid.UUID) -> Campaign | None
 
 async def share(session: AsyncSession, campaign_id: uuid.UUID) -> Campaign | None:
     """One campaign as it stands, which nobody changes until the transaction ends."""
-    shared: Campaign | None = await session.scalar(_SHARE, {"campaign": campaign_id})
+    shared: Campaign | None = await session.scalar(_SHARE, {"id": campaign_id})
     return shared
 
 
-# Made once: `session.get` makes such a statement, and its key in SQLAlchemy's cache, at each call.
-_SHARE = (
-    select(Campaign)
-    .where(Campaign.id == bindparam("campaign"))
-    .with_for_update(read=True)
-    .execution_options(populate_existing=True)
-)
+_SHARE = locking(Campaign, read=True)
 
 
 async def running_pools(session: AsyncSession) -> list[list[str]]:

@@ -11,7 +11,7 @@ from operator import attrgetter
 from typing import Any
 
 from psycopg import AsyncConnection
-from sqlalchemy import bindparam, func, literal, select, text, true, update
+from sqlalchemy import func, literal, select, text, true, update
 from sqlalchemy.dialects.postgresql import ARRAY, UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
@@ -21,6 +21,7 @@ from outdial.domain.phone_number import zones_within
 from outdial.storage import campaign_zones
 from outdial.storage.copy_text import copy_line
 from outdial.storage.ids import new_id
+from outdial.storage.row_locks import locking
 from outdial.storage.tables import Contact, Json, Lead
 
 IS_DUE = Lead.state.in_(sorted(DUE_STATES)) & Lead.held_at.is_(None)
@@ -165,17 +166,11 @@ async def lock(session: AsyncSession, lead_id: uuid.UUID) -> Lead | None:
     key once more, after the attempt was locked. With FOR UPDATE that is a lock out of order, and a
     deadlock.
     """
-    locked: Lead | None = await session.scalar(_LOCK, {"lead": lead_id})
+    locked: Lead | None = await session.scalar(_LOCK, {"id": lead_id})
     return locked
 
 
-# Made once: `session.get` makes such a statement, and its key in SQLAlchemy's cache, at each call.
-_LOCK = (
-    select(Lead)
-    .where(Lead.id == bindparam("lead"))
-    .with_for_update(key_share=True)
-    .execution_options(populate_existing=True)
-)
+_LOCK = locking(Lead, key_share=True)
 
 
 async def contacts_of(
