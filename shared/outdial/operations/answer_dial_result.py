@@ -5,15 +5,18 @@ import uuid
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from outdial.domain.attempt_state import AttemptState
 from outdial.domain.call_events import Event
+from outdial.observability import traces
 from outdial.observability.metrics import PAUSED, SET_ASIDE
 from outdial.operations.ask_in_time import STORE_ERRORS
 from outdial.operations.dial_events import event_of_result
 from outdial.operations.record_callback import bind_call
 from outdial.operations.runtime import Runtime
-from outdial.operations.settle_attempt import Locked, settle_attempt
+from outdial.operations.settle_attempt import Locked, keep_slot, settle_attempt
 from outdial.queueing.dial_tokens import slow_down
 from outdial.storage import attempts, campaigns, numbers
+from outdial.storage.told_of_calls import tell
 from outdial.telephony.dial_result import Accepted, DialResult, OutcomeUnknown, Rejected
 from outdial.telephony.twilio_errors import ErrorClass, class_of
 
@@ -21,10 +24,12 @@ _log = structlog.get_logger(__name__)
 
 
 async def answer_dial_result(runtime: Runtime, attempt_id: uuid.UUID, result: DialResult) -> None:
-    """Write the answer and settle, in one transaction.
+    """Write the answer, and settle what is not settled with that.
 
     A callback may have been faster: finding this very call bound is success.
     """
+    if isinstance(result, Accepted) and await _is_told(runtime, attempt_id, result):
+        return
 
     async def append(session: AsyncSession, locked: Locked) -> Event:
         attempt = locked.attempt
@@ -40,6 +45,18 @@ async def answer_dial_result(runtime: Runtime, attempt_id: uuid.UUID, result: Di
     await settle_attempt(runtime, attempt_id, append=append)
     if isinstance(result, Rejected):
         await _act_on_refusal(runtime, attempt_id, result)
+
+
+async def _is_told(runtime: Runtime, attempt_id: uuid.UUID, accepted: Accepted) -> bool:
+    """One statement for a call that goes as it should; False if the rules have to look at it."""
+    async with runtime.sessions() as session:
+        told = await tell(session, attempt_id, event_of_result(accepted), "accepted")
+    if told is None or not told.is_step:
+        return False
+    traces.about_attempt(attempt_id, told.lead_id)
+    if told.state is AttemptState.INITIATED:
+        await keep_slot(runtime, attempt_id)
+    return True
 
 
 async def _act_on_refusal(runtime: Runtime, attempt_id: uuid.UUID, refused: Rejected) -> None:

@@ -8,9 +8,8 @@ import secrets
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
-
 from outdial.storage import api_keys
+from outdial.storage.engine import Sessions
 from outdial.storage.tables import ApiKey
 
 Role = Literal["viewer", "operator", "admin"]
@@ -32,9 +31,7 @@ def hash_of(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-async def create_api_key(
-    sessions: async_sessionmaker[AsyncSession], name: str, role: Role
-) -> CreatedKey:
+async def create_api_key(sessions: Sessions, name: str, role: Role) -> CreatedKey:
     """Make a key and write its hash."""
     secret = _PREFIX + secrets.token_urlsafe(30)
     async with sessions.begin() as session:
@@ -44,7 +41,7 @@ async def create_api_key(
     return CreatedKey(key, secret)
 
 
-async def find_api_key(sessions: async_sessionmaker[AsyncSession], secret: str) -> ApiKey | None:
+async def find_api_key(sessions: Sessions, secret: str) -> ApiKey | None:
     """The key that `secret` is, unless it was revoked."""
     async with sessions() as session:
         return await api_keys.by_hash(session, hash_of(secret))

@@ -15,7 +15,7 @@ from outdial.operations.runtime import Runtime
 from outdial.operations.settle_attempt import keep_slot
 from outdial.operations.zombie_calls import end_zombie, is_zombie
 from outdial.storage import attempts
-from outdial.storage.told_of_calls import STEPS, tell
+from outdial.storage.told_of_calls import Step, tell
 
 _log = structlog.get_logger(__name__)
 
@@ -61,13 +61,23 @@ async def _write_ordinary(session: AsyncSession, attempt_id: UUID, event: Event)
     """
     if event.call_sid is None or (event.source, event.kind) in QUIET:
         return None
-    step = _status(event) if (event.source, event.kind) == (Source.CARRIER, "status") else ""
-    told = await tell(session, attempt_id, event, step if step in STEPS else "")
+    step = _step(event)
+    told = await tell(session, attempt_id, event, step)
     if told is None:
         return None
     _trace(attempt_id, told.lead_id, event)
     urgent = told.is_new and not told.is_step
-    return Received(attempt_id, event, True, False, told.rings, urgent)
+    rings = told.is_step and step == "ringing"
+    return Received(attempt_id, event, True, False, rings, urgent)
+
+
+def _step(event: Event) -> Step:
+    if (event.source, event.kind) != (Source.CARRIER, "status"):
+        return ""
+    match _status(event):
+        case "initiated" | "ringing" as step:
+            return step
+    return ""
 
 
 async def _write_by_the_rules(session: AsyncSession, attempt_id: UUID, event: Event) -> Received:

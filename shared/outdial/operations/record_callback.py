@@ -44,8 +44,8 @@ async def record_event(
 class Written:
     """What became of a fact: whether it was known, and whether somebody should read it now.
 
-    `rings`: it was the first to say so. That is written already, and nothing else follows from it
-    but that the slot is needed for as long as a phone rings.
+    `rings`: it was the first to say so. Nothing follows from it but that the slot is needed for as
+    long as a phone rings.
     """
 
     is_new: bool
@@ -56,16 +56,17 @@ class Written:
 async def write_event(session: AsyncSession, attempt: Attempt, event: Event) -> Written:
     """Write a fact about an attempt whose row is locked; a hint to settle it is the caller's."""
     await bind_call(session, attempt, event.call_sid)
+    # These two are written right here: nothing is left to settle.
+    starts = _is_a_step(attempt, event, "initiated")
     rings = _is_a_step(attempt, event, "ringing")
+    if starts:
+        attempt.state, attempt.initiated_at = AttemptState.INITIATED, event.occurred_at
     if rings:
         attempt.state, attempt.ringing_at = AttemptState.RINGING, event.occurred_at
-    loud = not rings and _is_loud(attempt, event)
+    loud = not (starts or rings) and _is_loud(attempt, event)
     number = await call_events.append(session, attempt.id, event, to_settle=loud, heard=True)
     new = number is not None
-    # What `initiated` says, the answer to our POST says, which is settled at about this moment: it
-    # is read with that or with the next; if neither comes, the sweep reads it.
-    waits = _is_a_step(attempt, event, "initiated")
-    return Written(new, new and loud and not waits, rings)
+    return Written(new, new and loud, rings)
 
 
 def _is_loud(attempt: Attempt, event: Event) -> bool:

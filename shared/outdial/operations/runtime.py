@@ -5,12 +5,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from redis.asyncio import BlockingConnectionPool, Redis
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from outdial.observability.outages import Outages
 from outdial.queueing.hints import Hints
 from outdial.settings import Settings
-from outdial.storage.engine import open_sessions
+from outdial.storage.engine import Sessions, open_sessions
 from outdial.telephony.twilio_client import TwilioCarrier
 
 
@@ -23,7 +22,7 @@ class Runtime:
     """
 
     settings: Settings
-    sessions: async_sessionmaker[AsyncSession]
+    sessions: Sessions
     redis: Redis
     carrier: TwilioCarrier
     hints: Hints

@@ -28,7 +28,7 @@ from outdial.operations.trace_attempt import span_of_attempt
 from outdial.operations.zombie_calls import OVER, is_zombie
 from outdial.queueing.task_names import DISPATCH_EVERY_SECONDS
 from outdial.routing.slot_reservation import extend, release
-from outdial.storage import attempts, call_events, leads, locks, suppressions
+from outdial.storage import attempts, call_events, settling_locks, suppressions
 from outdial.storage.call_events import Told
 from outdial.storage.tables import Attempt, Lead
 from outdial.telephony.dial_result import NotUpdated
@@ -108,13 +108,12 @@ async def lock_for_settling(
 
     None without such an attempt, or, with `if_told`, if it has no event that nobody has read.
     """
-    found = await locks.lock_number_of(session, attempt_id, if_told=if_told)
+    found = await settling_locks.lock_for_settling(session, attempt_id, if_told=if_told)
     if found is None:
         return None
-    traces.about_attempt(attempt_id, found.lead_id)
-    lead = await leads.lock(session, found.lead_id) if found.lead_id else None
-    attempt = await attempts.lock(session, attempt_id)
-    return Locked(attempt, lead) if attempt else None
+    attempt, lead = found
+    traces.about_attempt(attempt_id, attempt.lead_id)
+    return Locked(attempt, lead)
 
 
 async def settle_locked(

@@ -2,13 +2,18 @@
 
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import psycopg
 from sqlalchemy import URL, Engine, event, make_url
 from sqlalchemy.exc import InvalidatePoolError
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import (
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
 
 _PING_AFTER_SECONDS = 1.0
 """A connection that was used a moment ago is not asked whether it lives: at a busy moment that is a
@@ -40,11 +45,36 @@ async def connect(database_url: str) -> psycopg.AsyncConnection:
     )
 
 
+_Maker = async_sessionmaker[AsyncSession]
+
+
+class Sessions:
+    """Sessions over one pool: called, for single statements; `begin()`, for a transaction.
+
+    Questions need no transaction: in READ COMMITTED each statement sees what was committed when it
+    began, anyway. One would cost a BEGIN and a ROLLBACK, and on a ROLLBACK psycopg forgets whatever
+    it had prepared on the connection: Postgres then parses and plans everything anew.
+    """
+
+    def __init__(self, engine: AsyncEngine, **how: Any) -> None:
+        """`how`: what else `async_sessionmaker` takes."""
+        self.engine = engine
+        single = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._single: _Maker = async_sessionmaker(single, expire_on_commit=False, **how)
+        self._transaction: _Maker = async_sessionmaker(engine, expire_on_commit=False, **how)
+
+    def __call__(self) -> AsyncSession:
+        """Each statement is committed by itself, and no lock outlasts its statement."""
+        return self._single()
+
+    def begin(self) -> AbstractAsyncContextManager[AsyncSession]:
+        """One transaction, committed at the end of the block, or rolled back if that raises."""
+        return self._transaction.begin()
+
+
 @asynccontextmanager
-async def open_sessions(
-    database_url: str, pool_size: int = 10
-) -> AsyncIterator[async_sessionmaker[AsyncSession]]:
-    """A maker of sessions over a pool that is closed on the way out. Nothing connects yet."""
+async def open_sessions(database_url: str, pool_size: int = 10) -> AsyncIterator[Sessions]:
+    """Sessions over a pool that is closed on the way out. Nothing connects yet."""
     engine = create_async_engine(
         database(database_url),
         connect_args=CONNECT,
@@ -52,10 +82,11 @@ async def open_sessions(
         max_overflow=pool_size,
         pool_size=pool_size,
         pool_timeout=10,
+        pool_use_lifo=True,  # the one used last has its statements prepared
     )
     _ping_what_was_idle(engine.sync_engine)
     try:
-        yield async_sessionmaker(engine, expire_on_commit=False)
+        yield Sessions(engine)
     finally:
         await engine.dispose()
 

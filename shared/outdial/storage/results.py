@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from outdial.storage.engine import Sessions
 from outdial.storage.leads import contacts_of
 from outdial.storage.tables import Attempt, Contact, Lead, Recording
 
@@ -25,9 +26,7 @@ class LeadResult:
     recorded: bool
 
 
-async def results_of(
-    sessions: async_sessionmaker[AsyncSession], campaign_id: uuid.UUID
-) -> AsyncIterator[list[LeadResult]]:
+async def results_of(sessions: Sessions, campaign_id: uuid.UUID) -> AsyncIterator[list[LeadResult]]:
     """Every lead of a campaign, in the order in which they came, page by page.
 
     Each page is a short transaction of its own: a slow reader holds nothing.

@@ -1,38 +1,44 @@
 """What the carrier tells of a call that goes as it should, written in one statement.
 
-Three callbacks a call come this way, and nothing else is asked of Postgres for them. Whatever is
-unusual is left to the rules (`operations/record_callback.py`).
+The answer to our POST and three callbacks a call come this way, and nothing else is asked of
+Postgres for them. Whatever is unusual is left to the rules (`operations/record_callback.py`).
 """
 
 import json
 import uuid
 from dataclasses import dataclass
+from typing import Literal
 
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from outdial.domain.attempt_state import AttemptState
 from outdial.domain.call_events import Event
 
-STEPS = frozenset({"initiated", "ringing"})
-"""What an attempt that is not further is told in passing."""
+Step = Literal["", "accepted", "initiated", "ringing"]
+"""How far a fact says that a call has come: what it means for the row is known without settling."""
 
 
 @dataclass(frozen=True)
 class ToldOfCall:
-    """What became of a fact: for whom, whether it is new, and whether its call rings since then."""
+    """What became of a fact: for whom it is, and what it has made of the attempt."""
 
     lead_id: uuid.UUID | None
+    state: AttemptState
     is_new: bool
-    is_step: bool  # `initiated` or `ringing`, of an attempt that was not further
-    rings: bool
+    is_step: bool  # the next, as it should be: all of it is written, and nothing is left to settle
 
 
 # FOR UPDATE waits for who writes the row, and looks at what he left. Only the attempt's own call is
 # ordinary, or one that shows itself for the first time; nobody stopped it, and it is not over.
 _TELL = text("""
     WITH locked AS (
-        SELECT id, lead_id, state IN ('dialing', 'initiated') AND :step <> '' AS is_step
+        SELECT id, CASE :step
+            WHEN '' THEN false
+            WHEN 'accepted' THEN state <> 'unknown'
+            ELSE state IN ('dialing', 'initiated')
+        END AS is_step
         FROM attempts
         WHERE id = :attempt AND state NOT IN ('queued', 'ended') AND stop_reason IS NULL
             AND (
@@ -49,27 +55,31 @@ _TELL = text("""
     ), to_settle AS (
         INSERT INTO unsettled (event_id, attempt_id)
         SELECT written.id, written.attempt_id FROM written, locked
-        WHERE NOT (locked.is_step AND :step = 'ringing')
+        WHERE NOT locked.is_step
     )
     UPDATE attempts SET
         heard_at = clock_timestamp(),
         call_sid = :sid,
-        state = CASE WHEN is_step AND :step = 'ringing' THEN 'ringing' ELSE attempts.state END,
+        state = CASE
+            WHEN is_step AND :step = 'ringing' THEN 'ringing'
+            WHEN is_step AND state = 'dialing' THEN 'initiated'
+            ELSE state
+        END,
+        initiated_at = CASE WHEN is_step AND :step = 'initiated' THEN :at ELSE initiated_at END,
         ringing_at = CASE WHEN is_step AND :step = 'ringing' THEN :at ELSE ringing_at END
     FROM locked WHERE attempts.id = locked.id
-    RETURNING attempts.lead_id, is_step, EXISTS (SELECT 1 FROM written) AS is_new
+    RETURNING lead_id, state, is_step, EXISTS (SELECT 1 FROM written) AS is_new
 """)
 
 
 async def tell(
-    session: AsyncSession, attempt_id: uuid.UUID, event: Event, step: str = ""
+    session: AsyncSession, attempt_id: uuid.UUID, event: Event, step: Step = ""
 ) -> ToldOfCall | None:
     """Write a fact that names its call; None, and nothing is written, if it is unusual.
 
-    `step`: `initiated` or `ringing`, if that is what it says. The session must be new: it commits
-    by itself.
+    It is one statement, committed by itself: in a transaction, a call that is another attempt's
+    would fail all of it.
     """
-    await session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
     try:
         row = (
             await session.execute(
@@ -90,4 +100,4 @@ async def tell(
         return None
     if row is None:
         return None
-    return ToldOfCall(row.lead_id, row.is_new, row.is_step, row.is_step and step == "ringing")
+    return ToldOfCall(row.lead_id, AttemptState(row.state), row.is_new, row.is_step)

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from outdial.domain.lead_state import DUE_STATES
+from outdial.storage.engine import Sessions
 from outdial.storage.one_of import id_is_one_of
 from outdial.storage.tables import Attempt, Contact, Lead
 
@@ -41,7 +42,7 @@ class WaitingRow:
 
 
 async def pages_of(
-    sessions: async_sessionmaker[AsyncSession], campaign_id: uuid.UUID
+    sessions: Sessions, campaign_id: uuid.UUID
 ) -> AsyncIterator[tuple[AsyncSession, list[WaitingRow]]]:
     """Every waiting lead of a campaign, with the session that may ask more about the page.
 

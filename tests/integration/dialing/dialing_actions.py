@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 
 from redis.exceptions import RedisError
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from dialing_world import World, amd, closed, closed_now, pod, status, tool
 from outdial.domain.call_events import Event
@@ -20,6 +19,7 @@ from outdial.operations.record_callback import record_event
 from outdial.operations.run_sweeps import run_sweeps
 from outdial.operations.settle_attempt import settle_attempt, settle_if_told
 from outdial.operations.suppress_number import allow_again, suppress
+from outdial.storage.engine import Sessions
 from outdial.storage.ids import new_id
 from outdial.storage.tables import Attempt, Campaign
 from promises import LIVE_IN_CAMPAIGN
@@ -43,7 +43,7 @@ class Actions:
 
     world: World
     network: TelephoneNetwork
-    sessions: async_sessionmaker[AsyncSession]
+    sessions: Sessions
     campaigns: list[uuid.UUID]
     leads: list[uuid.UUID]
 

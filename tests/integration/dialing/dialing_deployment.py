@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from sqlalchemy import event, select, text
-from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from dialing_actions import Actions, Op
 from dialing_world import CALLER, TEMPLATE, World
@@ -17,7 +17,7 @@ from outdial.operations.run_sweeps import run_sweeps
 from outdial.operations.runtime import Runtime, open_runtime
 from outdial.settings import Settings
 from outdial.storage import numbers, templates
-from outdial.storage.engine import database
+from outdial.storage.engine import Sessions, database
 from outdial.storage.tables import Attempt
 from outdial.telephony.twilio_client import PlaceCall, TwilioCarrier
 from promises import AGED, BROKEN, LIVE_IN_ALL, PER_DAY
@@ -39,9 +39,7 @@ class Deployment(Actions):
         self._opened = open_runtime(self._settings)
         opened = await self._opened.__aenter__()
         self.engine = create_async_engine(database(self._settings.database_url), pool_size=20)
-        self.sessions = async_sessionmaker(
-            self.engine, sync_session_class=WatchedSession, expire_on_commit=False
-        )
+        self.sessions = Sessions(self.engine, sync_session_class=WatchedSession)
         event.listen(WatchedSession, "before_commit", hold_back)
         event.listen(WatchedSession, "after_begin", self.commits.note_begin)
         event.listen(WatchedSession, "after_commit", self.commits.note)

@@ -67,7 +67,7 @@ async def became(world: World, attempt: Attempt, event: Event, times: int = 1) -
         [(one.known, one.zombie, one.rings, one.is_urgent) for one in received],
         len(hints.settled),
         (row.state, row.call_sid == event.call_sid, row.stop_reason),
-        row.ringing_at == event.occurred_at,
+        (row.initiated_at == event.occurred_at, row.ringing_at == event.occurred_at),
         row.heard_at is not None,
         [(one.source, one.kind, one.payload, one.id in unread) for one in events],
     ]

@@ -7,13 +7,12 @@ from itertools import count
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from outdial.storage import attempts, leads
+from outdial.storage.engine import Sessions
 from outdial.storage.ids import new_id
 from outdial.storage.tables import Contact
-
-Sessions = async_sessionmaker[AsyncSession]
 
 
 @dataclass

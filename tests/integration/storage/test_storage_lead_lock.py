@@ -14,7 +14,7 @@ async def test_a_leads_lock_lets_its_key_be_looked_at(world: World) -> None:
     new = world.lead()
     await world.insert(new)
     ask = "SELECT 1 FROM leads WHERE id = :id FOR {} NOWAIT"
-    async with world.sessions() as holder, world.sessions() as other:
+    async with world.sessions.begin() as holder, world.sessions.begin() as other:
         assert await leads.lock(holder, new.id) is not None
         # As Postgres does for the foreign key of an attempt that is written twice.
         assert await other.scalar(text(ask.format("KEY SHARE")), {"id": new.id}) == 1

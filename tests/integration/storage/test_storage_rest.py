@@ -114,7 +114,7 @@ async def test_a_number_is_locked_until_the_transaction_ends(
 ) -> None:
     async with sessions.begin() as first:
         await locks.lock_numbers(first, [held, held])
-        async with sessions() as second:
+        async with sessions.begin() as second:
             await second.execute(text("SET LOCAL lock_timeout = '50ms'"))
             if waits:
                 with pytest.raises(OperationalError):

@@ -204,7 +204,6 @@ async def test_a_call_is_one_trace_from_its_request_to_its_end(
         ("POST /dialout", "attempt"),
         ("attempt", "place_attempt"),
         ("place_attempt", "POST Calls"),
-        ("place_attempt", "settle_attempt"),
         ("attempt", "settle_attempt"),
         ("attempt", "POST /twilio/callback/status/{attempt_id}"),
         ("attempt", "POST /twilio/voice/{attempt_id}"),
