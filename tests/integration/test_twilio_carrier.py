@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, parse_qsl
 from uuid import uuid4
@@ -226,6 +227,30 @@ async def test_a_call_leaves_when_it_is_told_with_everything_ready(carrier: Carr
     assert carrier.server.read_at[-1] >= told[-1]  # type: ignore[attr-defined]
     assert len(carrier.asked) == 1
     assert isinstance(await carrier.client.end_call("CA1"), Updated), "only a call is told when"
+
+
+async def test_a_call_leaves_in_one_piece(
+    carrier: Carrier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two writes a thread may wait: half a call would be there on time."""
+    written: list[bytes] = []
+    send = HTTPConnection.send
+
+    def note(connection: HTTPConnection, data: bytes) -> None:
+        written.append(data)
+        send(connection, data)
+
+    monkeypatch.setattr(HTTPConnection, "send", note)
+
+    async def when() -> float:
+        assert written == []
+        return time.monotonic()
+
+    assert await carrier.client.place(call(), when) == Accepted("CA1")
+    (whole,) = written
+    headers, body = whole.split(b"\r\n\r\n")
+    assert headers.startswith(b"POST /")
+    assert b"To=" in body
 
 
 @pytest.mark.parametrize("broken", [False, True], ids=["no room", "nobody can say"])

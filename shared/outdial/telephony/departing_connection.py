@@ -53,27 +53,37 @@ class DepartingAdapter(HTTPAdapter):
 
 
 class _Departs(HTTPConnection):
-    """Asks before the first byte of a request, when there is nothing else left to do."""
+    """Asks when all of a request is there and its connection open, and sends it in one piece.
 
-    _is_connecting = False
+    Headers and body are two writes upstream, and on full cores a thread may wait between them: the
+    carrier then has all of the call later than it was to have it, and nearer to the next one.
+    """
 
-    def connect(self) -> None:
-        """What is said for a connection's sake (to a proxy) is no request."""
-        self._is_connecting = True
+    _held: list[bytes] | None = None
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        """As ever, in one piece, if it departs."""
+        ask_when = _ask_when.get()
+        if ask_when is None:
+            super().request(*args, **kwargs)
+            return
+        if self.sock is None:
+            self.connect()  # what is said for the connection's sake (to a proxy) is no request
+        self._held = []
         try:
-            super().connect()
+            super().request(*args, **kwargs)
+            whole = b"".join(self._held)
         finally:
-            self._is_connecting = False
+            self._held = None
+        _wait_to_depart(ask_when)
+        self.send(whole)
 
     def send(self, data: Any) -> None:
         """Bytes of a request."""
-        if self.sock is None:
-            self.connect()
-        ask_when = _ask_when.get()
-        if ask_when is not None and not self._is_connecting:
-            _wait_to_depart(ask_when)
-            _ask_when.set(None)  # what follows are the same request's other bytes
-        super().send(data)
+        if self._held is None:
+            super().send(data)
+        else:
+            self._held.append(bytes(data))
 
 
 class _DepartsSecurely(_Departs, HTTPSConnection):
