@@ -7,12 +7,8 @@ import uvicorn
 from outdial.observability.logs import set_up_logs
 from outdial.observability.trace_setup import TracesError, open_traces
 from outdial.settings import SettingsError, load_settings
+from outdial.thread_switches import switch_threads_often
 from outdial_api.app import create_app
-
-_SWITCH_SECONDS = 0.0005
-"""How long a thread may keep Python from the event loop. The default of 5 ms, at each step of an
-answer, is what a telephone call would wait while a thread reads a million leads; and the import
-itself, whose every word with Postgres waits as long."""
 
 
 def main() -> int:
@@ -24,7 +20,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 2
     set_up_logs(settings)
-    sys.setswitchinterval(_SWITCH_SECONDS)
+    switch_threads_often()
     uvicorn.run(
         create_app(settings),
         host=settings.host,

@@ -17,6 +17,7 @@ from outdial.observability.logs import set_up_logs
 from outdial.observability.trace_setup import TracesError, close_traces, open_traces
 from outdial.operations.runtime import open_runtime
 from outdial.settings import Settings, SettingsError, load_settings
+from outdial.thread_switches import switch_threads_often
 from outdial_media.app import make_app
 from outdial_media.pod import Pod, open_pod
 
@@ -89,6 +90,7 @@ def main() -> int:
         return WRONG_USAGE
     set_up_logs(settings)
     _quieten()
+    switch_threads_often()
     uvloop.run(serve(settings))
     close_traces()
     return 0

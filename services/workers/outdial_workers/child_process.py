@@ -5,7 +5,6 @@ Opened after the fork: a connection pool, a thread or a loop does not survive on
 
 import asyncio
 import gc
-import sys
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from typing import Any, TypeVar
@@ -14,11 +13,9 @@ import uvloop
 
 from outdial.operations.runtime import Runtime, open_runtime
 from outdial.settings import Settings
+from outdial.thread_switches import switch_threads_often
 
 T = TypeVar("T")
-
-# A thread that has a call to send waits so long, at most, while the loop computes (Python: 5 ms).
-SWITCH_SECONDS = 0.001
 
 
 class Child:
@@ -48,7 +45,7 @@ class _Process:
 
 def open_child(settings: Settings) -> None:
     """Open this process's child state; a signal of Celery's calls it once."""
-    sys.setswitchinterval(SWITCH_SECONDS)
+    switch_threads_often()
     _Process.child = Child(settings)
 
 
