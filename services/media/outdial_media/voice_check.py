@@ -10,7 +10,7 @@ from uuid import UUID
 import structlog
 
 from outdial.domain.call_template import CallTemplate
-from outdial.domain.voice_services import KINDS, READY, voice_label
+from outdial.domain.voice_services import READY, voice_label
 from outdial.operations.ask_in_time import STORE_ERRORS
 from outdial.operations.parse_template import template_of
 from outdial.operations.runtime import Runtime
@@ -47,7 +47,7 @@ class VoiceCheck:
         """Look at the versions that are new; what a store that is away hides is seen later."""
         try:
             async with self._runtime.sessions() as session:
-                rows = await templates.with_services(session, self._seen, KINDS, _MOST)
+                rows = await templates.with_services(session, self._seen, _MOST)
         except STORE_ERRORS as error:
             store_failed(self._runtime, error)
             return

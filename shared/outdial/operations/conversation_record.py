@@ -120,7 +120,7 @@ async def open_conversation(
     runtime: Runtime, attempt_id: UUID, stream_no: int
 ) -> ConversationBrief | None:
     """What is needed to talk on this stream; None if there is nothing (more) to say on it."""
-    async with runtime.sessions.begin() as session:
+    async with runtime.sessions() as session:
         attempt = await attempts.get(session, attempt_id)
         if attempt is None or not _may_talk(attempt, stream_no):
             return None
@@ -161,7 +161,7 @@ async def save_turn(
     runtime: Runtime, attempt_id: UUID, stream_no: int, position: int, turn: SpokenTurn
 ) -> None:
     """Write one turn; writing it again replaces it."""
-    async with runtime.sessions.begin() as session:
+    async with runtime.sessions() as session:
         await transcripts.save_turn(
             session,
             attempt_id,
@@ -187,7 +187,7 @@ async def begin_tool_call(
     arguments: Json,
 ) -> bool:
     """Write a tool call before it runs; False if it ran before, and must not run again."""
-    async with runtime.sessions.begin() as session:
+    async with runtime.sessions() as session:
         return await transcripts.save_tool_call(
             session, attempt_id, stream_no, call_id=call_id, name=name, arguments=arguments
         )
@@ -197,7 +197,7 @@ async def finish_tool_call(
     runtime: Runtime, attempt_id: UUID, call_id: str, result: Mapping[str, object]
 ) -> None:
     """Write what a tool answered."""
-    async with runtime.sessions.begin() as session:
+    async with runtime.sessions() as session:
         await transcripts.finish_tool_call(session, attempt_id, call_id, dict(result))
 
 
@@ -248,7 +248,7 @@ async def close_conversation(
     A call that somebody stopped (an operator, an opt-out elsewhere) was not ended by the person,
     even where the pod saw no more than a line going dead.
     """
-    async with runtime.sessions.begin() as session:
+    async with runtime.sessions() as session:
         attempt = await attempts.get(session, attempt_id)
         stopped = attempt.stop_reason if attempt else None
     if stopped and ended_by is EndedBy.PERSON:
@@ -266,17 +266,17 @@ async def close_conversation(
 
 async def standing_of(runtime: Runtime, attempt_ids: Sequence[UUID]) -> dict[UUID, Standing]:
     """Where these attempts stand now."""
-    async with runtime.sessions.begin() as session:
-        rows = await attempts.many(session, attempt_ids)
+    async with runtime.sessions() as session:
+        rows = await attempts.standings(session, attempt_ids)
     return {
-        row.id: Standing(row.plan, row.stream_no, row.stop_reason, row.state == AttemptState.ENDED)
-        for row in rows
+        attempt_id: Standing(plan, stream_no, stop_reason, state == AttemptState.ENDED)
+        for attempt_id, plan, stream_no, stop_reason, state in rows
     }
 
 
 async def machine_verdict(runtime: Runtime, attempt_id: UUID) -> str | None:
     """What the carrier's machine detection said, if it has."""
-    async with runtime.sessions.begin() as session:
+    async with runtime.sessions() as session:
         events = await call_events.of_attempt(session, attempt_id)
     verdicts = [e.payload.get("AnsweredBy") for e in events if e.source == Source.AMD]
     return str(verdicts[-1]) if verdicts and verdicts[-1] else None
