@@ -60,7 +60,8 @@ async def write_event(session: AsyncSession, attempt: Attempt, event: Event) -> 
     starts = _is_a_step(attempt, event, "initiated")
     rings = _is_a_step(attempt, event, "ringing")
     if starts:
-        attempt.state, attempt.initiated_at = AttemptState.INITIATED, event.occurred_at
+        attempt.state = AttemptState.INITIATED
+        attempt.initiated_at = attempt.initiated_at or event.occurred_at
     if rings:
         attempt.state, attempt.ringing_at = AttemptState.RINGING, event.occurred_at
     loud = not (starts or rings) and _is_loud(attempt, event)

@@ -65,7 +65,10 @@ _TELL = text("""
             WHEN is_step AND state = 'dialing' THEN 'initiated'
             ELSE state
         END,
-        initiated_at = CASE WHEN is_step AND :step = 'initiated' THEN :at ELSE initiated_at END,
+        initiated_at = CASE
+            WHEN is_step AND :step = 'initiated' THEN coalesce(initiated_at, :at)
+            ELSE initiated_at
+        END,
         ringing_at = CASE WHEN is_step AND :step = 'ringing' THEN :at ELSE ringing_at END
     FROM locked WHERE attempts.id = locked.id
     RETURNING lead_id, state, is_step, EXISTS (SELECT 1 FROM written) AS is_new
