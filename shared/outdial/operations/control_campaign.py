@@ -3,6 +3,7 @@
 Each lever is safe at any moment and may be pulled twice.
 """
 
+import difflib
 import uuid
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -110,8 +111,11 @@ async def find_campaign(runtime: Runtime, id_or_name: str) -> Campaign:
             if campaign_id is None
             else await campaigns.get(session, campaign_id)
         )
-    if found is None:
-        raise NotFound(f"There is no campaign {id_or_name}.")
+        if found is None:
+            names = await campaigns.newest_names(session)
+            near = difflib.get_close_matches(id_or_name, names, n=1)
+            meant = f" Did you mean {near[0]}?" if near else ""
+            raise NotFound(f"There is no campaign {id_or_name}.{meant}")
     return found
 
 

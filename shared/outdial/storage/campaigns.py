@@ -24,6 +24,12 @@ async def by_name(session: AsyncSession, name: str) -> Campaign | None:
     return found
 
 
+async def newest_names(session: AsyncSession, limit: int = 1000) -> list[str]:
+    """Names of campaigns, the newest first."""
+    names = select(Campaign.name).order_by(Campaign.created_at.desc()).limit(limit)
+    return list(await session.scalars(names))
+
+
 async def change_status(
     session: AsyncSession,
     campaign_id: uuid.UUID,

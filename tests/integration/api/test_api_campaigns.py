@@ -47,6 +47,20 @@ async def test_a_campaign_is_found_by_name_and_id(api: httpx.AsyncClient, campai
 
 
 @pytest.mark.parametrize(
+    ("asked", "answer"),
+    [
+        ("autum", "There is no campaign autum. Did you mean autumn?"),
+        ("invoices", "There is no campaign invoices."),
+    ],
+)
+async def test_a_name_that_is_nearly_right_is_put_right(
+    api: httpx.AsyncClient, campaign: str, asked: str, answer: str
+) -> None:
+    found = await api.get(f"/v1/campaigns/{asked}")
+    assert (found.status_code, found.json()["detail"]) == (404, answer)
+
+
+@pytest.mark.parametrize(
     ("change", "status", "field"),
     [
         ({"template": "none"}, 404, None),
