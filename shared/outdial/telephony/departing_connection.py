@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 # Who wakes later than this has missed its moment, and asks for another one.
@@ -37,22 +35,7 @@ def departing(ask_when: AskWhen | None) -> Iterator[None]:
         _ask_when.reset(token)
 
 
-class DepartingAdapter(HTTPAdapter):
-    """Makes connections, through proxies too, whose requests depart as `departing` says."""
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """As ever, of our connections."""
-        super().init_poolmanager(*args, **kwargs)
-        _use_departing(self.poolmanager)
-
-    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> ProxyManager:
-        """As ever, of our connections."""
-        manager: ProxyManager = super().proxy_manager_for(*args, **kwargs)
-        _use_departing(manager)
-        return manager
-
-
-class _Departs(HTTPConnection):
+class DepartingConnection(HTTPConnection):
     """Asks when all of a request is there and its connection open, and sends it in one piece.
 
     Headers and body are two writes upstream, and on full cores a thread may wait between them: the
@@ -86,20 +69,8 @@ class _Departs(HTTPConnection):
             self._held.append(bytes(data))
 
 
-class _DepartsSecurely(_Departs, HTTPSConnection):
-    pass
-
-
-class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Departs
-
-
-class _SecurePool(HTTPSConnectionPool):
-    ConnectionCls = _DepartsSecurely
-
-
-def _use_departing(manager: PoolManager) -> None:
-    manager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+class SecureDepartingConnection(DepartingConnection, HTTPSConnection):
+    """The same over TLS."""
 
 
 def _wait_to_depart(ask_when: AskWhen) -> None:

@@ -9,7 +9,7 @@ from twilio.http import HttpClient
 from twilio.http.response import Response
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
-from outdial.telephony.departing_connection import DepartingAdapter
+from outdial.telephony.one_shot_adapter import NoAuthorities, OneShotAdapter
 
 LONGEST_CONNECT_SECONDS = 3.0
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -29,7 +29,7 @@ class OneShotClient(HttpClient):  # type: ignore[misc]
         self._session = Session()
         self._session.headers["Connection"] = "close"
         for scheme in ("https://", "http://"):
-            self._session.mount(scheme, DepartingAdapter())
+            self._session.mount(scheme, OneShotAdapter())
         # A proxy of the environment leads to the internet, not to this machine.
         self._session.trust_env = urlsplit(base_url).hostname not in _LOOPBACK
 
@@ -61,10 +61,10 @@ class OneShotClient(HttpClient):  # type: ignore[misc]
 def never_sent(error: RequestException) -> bool:
     """Whether `error` proves that no byte of the request reached the carrier.
 
-    No name, nobody listening, no connection in time, a certificate that does not hold. A reset is
-    no proof: it may have come after the request was read.
+    No name, nobody listening, no connection in time, a certificate that does not hold, or none to
+    hold it against. A reset is no proof: it may have come after the request was read.
     """
-    if isinstance(error, ConnectTimeout):
+    if isinstance(error, (ConnectTimeout, NoAuthorities)):
         return True
     return any(_before_sending(cause) for cause in _causes(error))
 
