@@ -20,6 +20,7 @@ from outdial.settings import Settings, SettingsError, load_settings
 from outdial.thread_switches import switch_threads_often
 from outdial_media.app import make_app
 from outdial_media.pod import Pod, open_pod
+from outdial_media.short_slices import ask_for_short_slices
 
 if TYPE_CHECKING:
     from loguru import Message, Record
@@ -91,6 +92,7 @@ def main() -> int:
     set_up_logs(settings)
     _quieten()
     switch_threads_often()
+    ask_for_short_slices()
     uvloop.run(serve(settings))
     close_traces()
     return 0
