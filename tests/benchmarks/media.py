@@ -9,7 +9,8 @@ providers, one after the other in one run, each alone on one core. Writes var/be
     own_share_ms        of it: no provider's, nor the silence that the bot's settings wait for
     first_audio_ms      the stream's `start` to the first audible sound, at capacity
     start_stall_ms      how long the event loop did not answer while another call was prepared and
-                        began (the worst of the starts)
+                        began (the worst of the starts; `start_stall` has each of them, and how long
+                        the machine itself stood still meanwhile)
     pod_late_ms         how long the bot's event loop takes to answer a ping, all through a step
     limited_by          whose core was full when one step more went wrong; its loads stand in
                         `beyond_capacity`, and those of every step in `rounds`
@@ -34,6 +35,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from http_load import quantile
+from machine_pauses import watching
 from media_callers import Job
 from media_lab import Bot, Lab, open_lab
 from media_pod import open_pod
@@ -235,8 +237,32 @@ def limited_by(failed: Round | None) -> str:
     return "callers" if beside["callers"] >= max(beside.values()) else "providers"
 
 
-async def stalls(lab: Lab, bot: Bot) -> dict[str, float]:
-    """How long one live call's event loop does not answer when others start beside it."""
+async def stalls(lab: Lab, bot: Bot) -> dict[str, Any]:
+    """How long one live call's event loop does not answer when others start beside it.
+
+    `machine_worst`: how long the machine itself stood still meanwhile (null: nobody could look).
+    """
+    async with watching() as pauses:
+        windows, pings = await _starts(lab, bot)
+    usual = statistics.median(trip for _, trip in pings)
+    begin, end = windows[0][0], windows[-1][1]
+    each = [max(trip for sent, trip in pings if a <= sent <= b) - usual for a, b in windows]
+    quiet = [trip - usual for sent, trip in pings if begin - 4 <= sent < begin - 0.2]
+    return {
+        "worst": round(1000 * max(each), 2),
+        "p50": round(1000 * statistics.median(each), 2),
+        "each": [round(1000 * one, 2) for one in each],
+        "without_starts_worst": round(1000 * max(quiet), 2),
+        "machine_worst": pauses.worst_ms(begin, end),
+        "machine_each": [pauses.worst_ms(a, b) for a, b in windows],
+    }
+
+
+_Times = list[tuple[float, float]]
+
+
+async def _starts(lab: Lab, bot: Bot) -> tuple[_Times, _Times]:
+    """From when to when each call started, and the pings of the live one (sent, trip)."""
     (first,) = await bot.lines(1)
     probing = asyncio.create_task(
         lab.run(Job(urls=[first], first_call=900, seconds=7.0 * STARTS + 8, probe=0.005))
@@ -249,16 +275,7 @@ async def stalls(lab: Lab, bot: Bot) -> dict[str, float]:
         result = await lab.run(Job(urls=urls, first_call=901 + number, brief=True))
         windows.append((begin, (result["calls"][0]["first_audio"] or begin) + 0.3))
         await asyncio.sleep(1)
-    pings = [(sent, trip) for sent, trip in (await probing)["pings"]]
-    usual = statistics.median(trip for _, trip in pings)
-    begin = windows[0][0]
-    worst = [max(trip for sent, trip in pings if a <= sent <= b) - usual for a, b in windows]
-    quiet = [trip - usual for sent, trip in pings if begin - 4 <= sent < begin - 0.2]
-    return {
-        "worst": round(1000 * max(worst), 2),
-        "p50": round(1000 * statistics.median(worst), 2),
-        "without_starts_worst": round(1000 * max(quiet), 2),
-    }
+    return windows, [(sent, trip) for sent, trip in (await probing)["pings"]]
 
 
 async def growth(lab: Lab, bot: Bot) -> dict[str, Any]:
