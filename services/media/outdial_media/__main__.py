@@ -17,10 +17,10 @@ from outdial.observability.logs import set_up_logs
 from outdial.observability.trace_setup import TracesError, close_traces, open_traces
 from outdial.operations.runtime import open_runtime
 from outdial.settings import Settings, SettingsError, load_settings
+from outdial.short_slices import ask_for_short_slices
 from outdial.thread_switches import switch_threads_often
 from outdial_media.app import make_app
 from outdial_media.pod import Pod, open_pod
-from outdial_media.short_slices import ask_for_short_slices
 
 if TYPE_CHECKING:
     from loguru import Message, Record

@@ -13,6 +13,7 @@ import uvloop
 
 from outdial.operations.runtime import Runtime, open_runtime
 from outdial.settings import Settings
+from outdial.short_slices import ask_for_short_slices
 from outdial.thread_switches import switch_threads_often
 
 T = TypeVar("T")
@@ -46,6 +47,7 @@ class _Process:
 def open_child(settings: Settings) -> None:
     """Open this process's child state; a signal of Celery's calls it once."""
     switch_threads_often()
+    ask_for_short_slices()  # threads with a call to send wake at their moment
     _Process.child = Child(settings)
 
 

@@ -18,8 +18,9 @@ def ask_for_short_slices() -> bool:
 
     A thread that has the core keeps it for its slice, which is no less than a tick where it is not
     asked for otherwise: 4 ms in which a loop that is woken hears nothing, while a turn is judged,
-    however nice the judging thread is. Nobody gets more of the processor by it, and it needs no
-    right. Linux before 6.12 takes no notice, and a sandbox may refuse.
+    however nice the judging thread is, or a call misses its moment to leave. Nobody gets more of
+    the processor by it, and it needs no right. Linux before 6.12 takes no notice, and a sandbox may
+    refuse.
     """
     number = _SYSCALL_NUMBERS.get(platform.machine())
     if sys.platform != "linux" or number is None:

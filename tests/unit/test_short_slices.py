@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
-from outdial_media.short_slices import SLICE_SECONDS, ask_for_short_slices
+from outdial.short_slices import SLICE_SECONDS, ask_for_short_slices
 
 pytestmark = pytest.mark.unit
 
