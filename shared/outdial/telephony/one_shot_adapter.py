@@ -41,7 +41,7 @@ class OneShotAdapter(HTTPAdapter):
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """As ever; the context trusts `verify`: True, or a file or folder of authorities."""
         host, tls = super().build_connection_pool_key_attributes(request, verify, cert)
-        if verify:
+        if verify and host["scheme"] == "https":
             tls = {name: value for name, value in tls.items() if name not in _TRUST}
             tls["ssl_context"] = _trusting(
                 DEFAULT_CA_BUNDLE_PATH if verify is True else str(verify)

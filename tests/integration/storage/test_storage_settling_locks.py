@@ -15,7 +15,11 @@ from storage_world import World
 
 pytestmark = pytest.mark.integration
 
-WAITING = text("SELECT count(*) FROM pg_locks WHERE locktype = :kind AND NOT granted")
+# Of this database: other tests wait for locks in theirs.
+WAITING = text(
+    "SELECT count(*) FROM pg_stat_activity "
+    "WHERE datname = current_database() AND wait_event_type = 'Lock' AND wait_event = :kind"
+)
 
 
 async def somebody_waits(sessions: Sessions, kind: str) -> bool:
@@ -97,6 +101,7 @@ async def test_there_is_nothing_to_lock(world: World) -> None:
     async with world.sessions.begin() as session:
         assert await lock_for_settling(session, new_id()) is None
         assert await lock_for_settling(session, attempt_id, if_told=True) is None
-        assert not await session.scalar(
-            text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
+        held = (
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
         )
+        assert not await session.scalar(text(held))

@@ -1,10 +1,10 @@
 """When a call leaves: all at once, at its moment, or not at all."""
 
-import asyncio
 import socket
 import threading
 import time
 from http.client import HTTPConnection
+from typing import Any
 
 import pytest
 
@@ -12,16 +12,15 @@ from far_carrier import Carrier, call
 from outdial.settings import Settings
 from outdial.telephony.dial_result import Accepted, NotSent, Updated
 from outdial.telephony.twilio_client import NOT_DEPARTED, TwilioCarrier
+from polling import until
 
 pytestmark = pytest.mark.integration
 
 
-async def connected(carrier: "Carrier") -> None:
+async def connected(carrier: Carrier) -> None:
     """Wait until somebody has connected."""
-    deadline = time.monotonic() + 5
-    while not carrier.server.connections:  # type: ignore[attr-defined]
-        assert time.monotonic() < deadline, "nobody connects"
-        await asyncio.sleep(0.01)
+    server: Any = carrier.server
+    await until(lambda: server.connections, 5, "somebody connects")
 
 
 async def test_a_call_leaves_when_it_is_told_with_everything_ready(carrier: Carrier) -> None:

@@ -103,3 +103,10 @@ async def test_authorities_that_are_not_there_place_nothing(
     client = TwilioCarrier(settings)
     assert isinstance(await client.place(call()), NotSent)
     client.close()
+
+
+async def test_without_tls_nobody_asks_for_authorities(
+    carrier: Carrier, authority: Authority
+) -> None:
+    authority.trusted.unlink()
+    assert await carrier.client.place(call()) == Accepted("CA1")
