@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
-from redis.exceptions import RedisError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from outdial.domain.attempt_state import AttemptState
@@ -27,6 +26,7 @@ from outdial.operations.ask_in_time import STORE_ERRORS
 from outdial.operations.calling_rules import rules_for, rules_of
 from outdial.operations.check_gates import Candidate, check_gates
 from outdial.operations.compose_call import compose_call
+from outdial.operations.counted_departure import CountedDeparture
 from outdial.operations.dial_events import dialer_event
 from outdial.operations.known_templates import known_template
 from outdial.operations.look_up import look_up_here
@@ -40,19 +40,14 @@ from outdial.operations.settle_attempt import (
 )
 from outdial.operations.store_outages import store_failed
 from outdial.operations.wanted_pods import wanted_pods
-from outdial.queueing.dial_tokens import Counted, count_departure, take_departure
+from outdial.queueing.dial_tokens import take_departure
 from outdial.routing.slot_reservation import Slot, reserve
 from outdial.storage import attempts, call_events, campaigns, lookups, number_history
 from outdial.storage.last_look import last_look
 from outdial.storage.tables import Attempt
-from outdial.telephony.twilio_client import PlaceCall, WhenToSend
+from outdial.telephony.twilio_client import PlaceCall
 
 _log = structlog.get_logger(__name__)
-
-# A call is counted so long before it leaves, and late ones not much later: time enough for Redis'
-# answer to reach its thread, which would else miss one moment after the other on full cores.
-COUNTED_AHEAD_SECONDS = 0.04
-LEAST_AHEAD_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
@@ -99,51 +94,18 @@ async def _place(runtime: Runtime, attempt_id: uuid.UUID) -> str:
     )
     departure = time.monotonic() + wait
     DEPARTURE_WAIT_SECONDS.observe(wait)
-    await _sleep_until(departure - notice)
+    await asyncio.sleep(departure - notice - time.monotonic())
     intent = await _commit_intent(runtime, attempt_id)
     if intent is None:
         return "not_dialed"
     latest = intent.started + settings.post_too_late_seconds
-    result = await runtime.carrier.place(intent.call, _when_to_send(runtime, departure, latest))
+    counted = CountedDeparture(runtime, str(attempt_id), departure, latest)
+    result = await runtime.carrier.place(intent.call, counted)
     name = type(result).__name__
     PLACED.labels(name).inc()
     traces.note(result=name, error_code=getattr(result, "code", None))
     await answer_dial_result(runtime, attempt_id, result)
     return name
-
-
-def _when_to_send(runtime: Runtime, departure: float, latest: float) -> WhenToSend:
-    """Its departure, or as soon after it as the pace has room (monotonic seconds).
-
-    None if that is after `latest`, or nobody can say that there is room: what the gates saw no
-    longer holds.
-    """
-    account, rate = runtime.settings.twilio_account_sid, runtime.settings.calls_per_second
-    counted: Counted | None = None
-
-    async def when() -> float | None:
-        nonlocal counted
-        await _sleep_until(departure - COUNTED_AHEAD_SECONDS)
-        asked = time.monotonic()
-        try:
-            counted = await count_departure(
-                runtime.redis,
-                account,
-                rate,
-                ahead=max(departure - asked, LEAST_AHEAD_SECONDS),
-                longest=latest - asked,
-                instead_of=counted,
-            )
-        except (RedisError, OSError):
-            return None
-        # Redis' clock and ours were read at the same moment, somewhere between asking and now.
-        return None if counted is None else (asked + time.monotonic()) / 2 + counted.wait
-
-    return when
-
-
-async def _sleep_until(moment: float) -> None:
-    await asyncio.sleep(moment - time.monotonic())
 
 
 async def _commit_intent(runtime: Runtime, attempt_id: uuid.UUID) -> Intent | None:

@@ -2,13 +2,12 @@
 
 Spaced evenly, so that no second holds more than the limit allows. An idle pace is not saved up.
 Whoever is late for his departure does not leave with those who are on time: just before it leaves,
-each call is counted for a moment at which there is room for it, and leaves at that. Redis away
-means no token, and so no call.
+each call is counted for a moment at which there is room for it, and leaves at that. One that left
+late all the same is counted for when it did. Redis away means no token, and so no call.
 """
 
 import hashlib
 import math
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -47,50 +46,50 @@ async def take_departure(
     return float(wait) / 1000
 
 
-@dataclass(frozen=True)
-class Counted:
-    """A call that is counted for a moment `wait` seconds away; `mark` names it in Redis."""
-
-    wait: float
-    mark: str
-
-
 async def count_departure(
     redis: Redis,
     account: str,
     calls_per_second: float,
+    call: str,
     *,
     ahead: float = 0.0,
     longest: float = math.inf,
-    instead_of: Counted | None = None,
-) -> Counted | None:
-    """Count a call for a departure `ahead` seconds away, or for the first room after it.
+) -> float | None:
+    """Count `call` for a departure `ahead` seconds away, or for the first room after it.
 
-    None, and not counted, if that is more than `longest` seconds away. There is room where fewer
-    calls than `_rooms` says depart, whoever sends them and however late, and half an interval after
-    the last one: of those that are late together each leaves by itself. `instead_of`: this call was
-    counted before, and did not leave.
+    The seconds until then; None, and not counted, if that is more than `longest`. There is room
+    where fewer calls than `_rooms` says depart, whoever sends them and however late, and half an
+    interval after the last one: of those that are late together each leaves by itself. Counted
+    again, it is counted once.
 
     Raises:
         redis.RedisError: Redis is away. Do not call.
 
     """
     rooms = _rooms(calls_per_second)
-    answer = await _run(
+    wait = await _run(
         redis,
         _COUNT,
-        [f"outdial:departed:{account}"],
+        [_departures(account)],
+        call,
         1000 * ahead,
         1000 * longest,
         1000 * min(_LEAST_GAP, 0.5 / calls_per_second),
         max(most for most, _ in rooms),
-        instead_of.mark if instead_of else "",
         *(number for most, seconds in rooms for number in (most, 1000 * seconds)),
     )
-    if not answer:
-        return None
-    wait, mark = (one.decode() if isinstance(one, bytes) else str(one) for one in answer)
-    return Counted(float(wait) / 1000, mark)
+    return float(wait) / 1000 if wait else None
+
+
+async def count_as_late(redis: Redis, account: str, call: str, seconds: float) -> None:
+    """`call` left so long after the moment that it was counted for.
+
+    Raises:
+        redis.RedisError: Redis is away.
+
+    """
+    # `xx`: a call that is counted no longer is not begun anew.
+    await redis.zadd(_departures(account), {call: 1000 * seconds}, xx=True, incr=True)
 
 
 def _rooms(calls_per_second: float) -> list[tuple[int, float]]:
@@ -122,6 +121,10 @@ async def slow_down(redis: Redis, account: str) -> None:
         slower, _ = await pipe.execute()
     if slower > MOST_SLOWDOWN:
         await redis.set(key, MOST_SLOWDOWN, ex=SLOWDOWN_SECONDS)
+
+
+def _departures(account: str) -> str:
+    return f"outdial:departures:{account}"
 
 
 def _keys(account: str) -> tuple[str, str]:

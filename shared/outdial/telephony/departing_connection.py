@@ -1,24 +1,35 @@
 """Requests that leave at their moment: with all ready, and the connection open, they ask when.
 
 Building a request, opening a connection and shaking hands take unevenly long. Done after a call
-was counted for the pace, they would have calls reach the carrier closer together than counted.
+was counted for the pace, they would have calls reach the carrier closer together than counted. A
+thread wakes late now and then, too: it says so, and the calls after it keep their distance.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Protocol
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 # Who wakes later than this has missed its moment, and asks for another one.
 MISSED_SECONDS = 0.015
+# Who has sent later than this says by how much.
+ON_TIME_SECONDS = 0.002
 
-AskWhen = Callable[[], float | None]
-"""The moment to send at (monotonic seconds), or None: not at all. Asked again if it was missed."""
 
-_ask_when: ContextVar[AskWhen | None] = ContextVar("ask_when", default=None)
+class Departure(Protocol):
+    """When a request leaves, for the thread that sends it."""
+
+    def when(self) -> float | None:
+        """The moment (monotonic seconds), or None: not at all. Asked again if it was missed."""
+
+    def left_late(self, seconds: float) -> None:
+        """It left so long after the moment that was given. Does not wait, and does not fail."""
+
+
+_departure: ContextVar[Departure | None] = ContextVar("departure", default=None)
 
 
 class NotDeparted(Exception):
@@ -26,13 +37,13 @@ class NotDeparted(Exception):
 
 
 @contextmanager
-def departing(ask_when: AskWhen | None) -> Iterator[None]:
-    """The next request of this thread leaves when `ask_when` says so; None: at once."""
-    token = _ask_when.set(ask_when)
+def departing(departure: Departure | None) -> Iterator[None]:
+    """The next request of this thread leaves when `departure` says so; None: at once."""
+    token = _departure.set(departure)
     try:
         yield
     finally:
-        _ask_when.reset(token)
+        _departure.reset(token)
 
 
 class DepartingConnection(HTTPConnection):
@@ -46,8 +57,8 @@ class DepartingConnection(HTTPConnection):
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         """As ever, in one piece, if it departs."""
-        ask_when = _ask_when.get()
-        if ask_when is None:
+        departure = _departure.get()
+        if departure is None:
             super().request(*args, **kwargs)
             return
         if self.sock is None:
@@ -58,8 +69,11 @@ class DepartingConnection(HTTPConnection):
             whole = b"".join(self._held)
         finally:
             self._held = None
-        _wait_to_depart(ask_when)
+        moment = _wait_to_depart(departure)
         self.send(whole)
+        late = time.monotonic() - moment
+        if late > ON_TIME_SECONDS:
+            departure.left_late(late)
 
     def send(self, data: Any) -> None:
         """Bytes of a request."""
@@ -73,9 +87,10 @@ class SecureDepartingConnection(DepartingConnection, HTTPSConnection):
     """The same over TLS."""
 
 
-def _wait_to_depart(ask_when: AskWhen) -> None:
-    while (moment := ask_when()) is not None:
+def _wait_to_depart(departure: Departure) -> float:
+    """Sleep until its moment, which is returned (monotonic seconds)."""
+    while (moment := departure.when()) is not None:
         time.sleep(max(0.0, moment - time.monotonic()))
         if time.monotonic() - moment <= MISSED_SECONDS:
-            return
+            return moment
     raise NotDeparted

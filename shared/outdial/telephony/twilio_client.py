@@ -6,11 +6,11 @@ call to the same person.
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 from uuid import UUID
 
 import structlog
@@ -21,7 +21,7 @@ from twilio.rest import Client
 from outdial.observability import traces
 from outdial.settings import Settings
 from outdial.telephony.callbacks import AnswerHint, CallbackUrls
-from outdial.telephony.departing_connection import AskWhen, NotDeparted, departing
+from outdial.telephony.departing_connection import NotDeparted, departing
 from outdial.telephony.dial_result import (
     Accepted,
     AlreadyEnded,
@@ -42,10 +42,6 @@ from outdial.telephony.twilio_http import OneShotClient, never_sent
 _log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
-
-WhenToSend = Callable[[], Coroutine[Any, Any, float | None]]
-"""Asked when a request is ready and its connection open: when it leaves (monotonic seconds), or
-None: not at all. Asked again if that moment was missed."""
 
 NOT_DEPARTED = NotSent("not sent: its moment has passed")
 MOST_REQUESTS_AT_ONCE = 64  # those that wait for their moment among them
@@ -76,6 +72,19 @@ class PlaceCall:
     twiml: str | None = None
 
 
+class CallDeparture(Protocol):
+    """When a call leaves."""
+
+    async def when(self) -> float | None:
+        """Asked when the request is ready and its connection open (monotonic seconds).
+
+        None: it does not leave at all. Asked again if that moment was missed.
+        """
+
+    async def left_late(self, seconds: float) -> None:
+        """It left so long after its moment."""
+
+
 @dataclass(frozen=True)
 class OwnedNumber:
     """A number of the account; `label` is its friendly name, where somebody has given it one."""
@@ -95,13 +104,16 @@ class TwilioCarrier:
         self._local = threading.local()
 
     @traces.traced("POST Calls", "client")
-    async def place(self, call: PlaceCall, when: WhenToSend | None = None) -> DialResult:
-        """POST the call, once, whatever comes back; `when` says when, without it at once."""
+    async def place(self, call: PlaceCall, departure: CallDeparture | None = None) -> DialResult:
+        """POST the call, once, whatever comes back; at its `departure`, without one at once."""
         fields = self._fields(call)
-        ask_when = None if when is None else self._asking(when)
+        threaded = None
+        if departure is not None:
+            patience = self._settings.post_timeout_seconds
+            threaded = _ThreadsDeparture(departure, asyncio.get_running_loop(), patience)
 
         def post(client: Client) -> Any:
-            with departing(ask_when):
+            with departing(threaded):
                 return client.calls.create(**fields)
 
         try:
@@ -186,19 +198,6 @@ class TwilioCarrier:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, lambda: ask(self._client()))
 
-    def _asking(self, when: WhenToSend) -> AskWhen:
-        """`when` for a request's thread: who cannot answer it has nothing sent."""
-        loop, patience = asyncio.get_running_loop(), self._settings.post_timeout_seconds
-
-        def ask() -> float | None:
-            try:
-                return asyncio.run_coroutine_threadsafe(when(), loop).result(patience)
-            except Exception:  # noqa: BLE001 - without a moment nothing leaves
-                _log.exception("departure_not_known")
-                return None
-
-        return ask
-
     def _client(self) -> Client:
         """The thread's own client: sessions of `requests` are not made for sharing."""
         client = getattr(self._local, "client", None)
@@ -245,6 +244,31 @@ class TwilioCarrier:
                 "async_amd_status_callback": urls.amd(call.attempt_id),
             }
         return fields
+
+
+@dataclass(frozen=True)
+class _ThreadsDeparture:
+    """A call's departure, for the thread that sends it: `of` lives on `loop`."""
+
+    of: CallDeparture
+    loop: asyncio.AbstractEventLoop
+    patience: float  # seconds
+
+    def when(self) -> float | None:
+        """None, too, if it cannot be known: then nothing leaves."""
+        try:
+            asked = asyncio.run_coroutine_threadsafe(self.of.when(), self.loop)
+            return asked.result(self.patience)
+        except Exception:  # noqa: BLE001 - without a moment nothing leaves
+            _log.exception("departure_not_known")
+            return None
+
+    def left_late(self, seconds: float) -> None:
+        """Said without waiting: the call is on its way, and its answer is what matters now."""
+        try:
+            asyncio.run_coroutine_threadsafe(self.of.left_late(seconds), self.loop)
+        except Exception:  # noqa: BLE001 - raised here, it would be the outcome of the POST
+            _log.exception("late_departure_not_told")
 
 
 def _refusal(error: TwilioException) -> DialResult:

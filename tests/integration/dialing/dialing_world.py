@@ -34,7 +34,7 @@ from outdial.telephony.dial_result import (
     Updated,
     UpdateResult,
 )
-from outdial.telephony.twilio_client import NOT_DEPARTED, PlaceCall, WhenToSend
+from outdial.telephony.twilio_client import NOT_DEPARTED, CallDeparture, PlaceCall
 
 CALLER = "+15005550006"
 _sids = itertools.count(1)
@@ -55,8 +55,8 @@ class FakeCarrier:
     on_post: Callable[[PlaceCall, str], Awaitable[DialResult]] | None = None
     on_end: Callable[[str], UpdateResult] | None = None
 
-    async def place(self, call: PlaceCall, when: WhenToSend) -> DialResult:
-        if await when() is None:
+    async def place(self, call: PlaceCall, departure: CallDeparture) -> DialResult:
+        if await departure.when() is None:
             return NOT_DEPARTED
         self.posts.append(call)
         sid = new_sid()

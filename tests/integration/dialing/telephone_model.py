@@ -28,7 +28,7 @@ from outdial.telephony.dial_result import (
     Updated,
     UpdateResult,
 )
-from outdial.telephony.twilio_client import NOT_DEPARTED, PlaceCall, WhenToSend
+from outdial.telephony.twilio_client import NOT_DEPARTED, CallDeparture, PlaceCall
 
 RINGS_FOR = 30
 LONGEST_CALL = 600
@@ -130,8 +130,8 @@ class TelephoneNetwork:
         for call in self.calls:
             call.grow_older(seconds)
 
-    async def place(self, call: PlaceCall, when: WhenToSend) -> DialResult:
-        if await when() is None:
+    async def place(self, call: PlaceCall, departure: CallDeparture) -> DialResult:
+        if await departure.when() is None:
             return NOT_DEPARTED
         try:
             await self._judge(call)

@@ -4,7 +4,8 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from uuid import uuid4
 
@@ -124,3 +125,17 @@ def call(**changes: object) -> PlaceCall:
         "time_limit": 420,
     }
     return PlaceCall(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+@dataclass
+class Departs:
+    """A departure that asks `ask` when it is; `late` has by how much the call missed it, if so."""
+
+    ask: Callable[[], Awaitable[float | None]]
+    late: list[float] = field(default_factory=list)
+
+    async def when(self) -> float | None:
+        return await self.ask()
+
+    async def left_late(self, seconds: float) -> None:
+        self.late.append(seconds)

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from far_carrier import Carrier, call
+from far_carrier import Carrier, Departs, call
 from outdial.settings import Settings
+from outdial.telephony import departing_connection
 from outdial.telephony.dial_result import Accepted, NotSent, Updated
 from outdial.telephony.twilio_client import NOT_DEPARTED, TwilioCarrier
 from polling import until
@@ -34,7 +35,7 @@ async def test_a_call_leaves_when_it_is_told_with_everything_ready(carrier: Carr
         told.append(time.monotonic() + (-1 if missed else 0.2))
         return told[-1]
 
-    assert await carrier.client.place(call(), when) == Accepted("CA1")
+    assert await carrier.client.place(call(), Departs(when)) == Accepted("CA1")
     assert len(told) == 2
     assert carrier.server.read_at[-1] >= told[-1]  # type: ignore[attr-defined]
     assert len(carrier.asked) == 1
@@ -58,11 +59,48 @@ async def test_a_call_leaves_in_one_piece(
         assert written == []
         return time.monotonic()
 
-    assert await carrier.client.place(call(), when) == Accepted("CA1")
+    assert await carrier.client.place(call(), Departs(when)) == Accepted("CA1")
     (whole,) = written
     headers, body = whole.split(b"\r\n\r\n")
     assert headers.startswith(b"POST /")
     assert b"To=" in body
+
+
+@pytest.mark.parametrize("on_time", [0.02, 60.0])
+async def test_a_call_that_leaves_late_says_by_how_much(
+    carrier: Carrier, monkeypatch: pytest.MonkeyPatch, on_time: float
+) -> None:
+    """Its thread woke in time, and then the processor was not its own for a while."""
+    send = HTTPConnection.send
+
+    def slowly(connection: HTTPConnection, data: bytes) -> None:
+        send(connection, data)
+        time.sleep(0.03)
+
+    monkeypatch.setattr(HTTPConnection, "send", slowly)
+    monkeypatch.setattr(departing_connection, "ON_TIME_SECONDS", on_time)
+
+    async def when() -> float:
+        return time.monotonic()
+
+    departs = Departs(when)
+    assert await carrier.client.place(call(), departs) == Accepted("CA1")
+    assert [late >= 0.03 for late in departs.late] == ([True] if on_time < 1 else [])
+
+
+async def test_a_call_that_left_has_left_whoever_cannot_hear_that_it_was_late(
+    carrier: Carrier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error of ours after the last byte must not be taken for the outcome of the call."""
+    monkeypatch.setattr(departing_connection, "ON_TIME_SECONDS", 0.0)
+
+    async def when() -> float:
+        return time.monotonic()
+
+    class Deaf(Departs):
+        left_late = None  # type: ignore[assignment]
+
+    assert await carrier.client.place(call(), Deaf(when)) == Accepted("CA1")
 
 
 @pytest.mark.parametrize("broken", [False, True], ids=["no room", "nobody can say"])
@@ -72,7 +110,7 @@ async def test_a_call_that_is_not_to_leave_does_not(carrier: Carrier, broken: bo
         if broken:
             raise RuntimeError("a mistake of ours")
 
-    assert await carrier.client.place(call(), when) == NOT_DEPARTED
+    assert await carrier.client.place(call(), Departs(when)) == NOT_DEPARTED
     assert carrier.asked == []
     assert isinstance(NOT_DEPARTED, NotSent)
 
@@ -88,7 +126,7 @@ async def test_a_call_through_a_proxy_is_told_when_too(
 
         update = {"twilio_api_base_url": "http://carrier.invalid"}
         client = TwilioCarrier(settings.model_copy(update=update))
-        assert await client.place(call(), when) == NOT_DEPARTED
+        assert await client.place(call(), Departs(when)) == NOT_DEPARTED
         client.close()
         connection, _ = proxy.accept()
         with connection:
@@ -117,7 +155,7 @@ async def test_what_is_said_to_a_proxy_is_no_request(
             asked.append(len(heard))
 
         client = TwilioCarrier(settings)
-        assert not isinstance(await client.place(call(), when), Accepted)
+        assert not isinstance(await client.place(call(), Departs(when)), Accepted)
         client.close()
         thread.join()
     assert heard[0].startswith(b"CONNECT ")
