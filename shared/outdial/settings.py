@@ -115,7 +115,7 @@ class Settings(BaseSettings):
     )
     # The intent is committed so long before its departure, so that the POST leaves on time.
     departure_notice_seconds: float = Field(
-        default=0.2, ge=0, validation_alias="OUTDIAL_DEPARTURE_NOTICE_SECONDS"
+        default=0.4, ge=0, validation_alias="OUTDIAL_DEPARTURE_NOTICE_SECONDS"
     )
     post_too_late_seconds: Seconds = Field(
         default=2, validation_alias="OUTDIAL_POST_TOO_LATE_SECONDS"

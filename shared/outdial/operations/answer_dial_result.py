@@ -14,7 +14,6 @@ from outdial.operations.dial_events import event_of_result
 from outdial.operations.record_callback import bind_call
 from outdial.operations.runtime import Runtime
 from outdial.operations.settle_attempt import Locked, keep_slot, settle_attempt
-from outdial.queueing.dial_tokens import slow_down
 from outdial.storage import attempts, campaigns, numbers
 from outdial.storage.told_of_calls import tell
 from outdial.telephony.dial_result import Accepted, DialResult, OutcomeUnknown, Rejected
@@ -79,7 +78,7 @@ async def _act_on_refusal(runtime: Runtime, attempt_id: uuid.UUID, refused: Reje
 
 async def _slow_down(runtime: Runtime) -> None:
     try:
-        await slow_down(runtime.redis, runtime.settings.twilio_account_sid)
+        await runtime.dial_tokens.slow_down()
     except STORE_ERRORS as error:
         _log.warning("not_slowed_down", error=str(error))
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from redis.exceptions import RedisError
 
-from outdial.operations.runtime import Runtime
-from outdial.queueing.dial_tokens import count_as_late, count_departure
+from outdial.queueing.dial_tokens import DialTokens
 
 # A call is counted so long before it leaves, and late ones not much later: time enough for Redis'
 # answer to reach its thread, which would else miss one moment after the other on full cores.
@@ -24,32 +23,21 @@ class CountedDeparture:
     late for it: what the gates saw no longer holds (both monotonic seconds).
     """
 
-    runtime: Runtime
+    tokens: DialTokens
     call: str
     departure: float
     latest: float
 
     async def when(self) -> float | None:
         """None if it would be after `latest`, or nobody can say that there is room."""
-        settings = self.runtime.settings
         await asyncio.sleep(self.departure - COUNTED_AHEAD_SECONDS - time.monotonic())
-        asked = time.monotonic()
+        departure = max(self.departure, time.monotonic() + LEAST_AHEAD_SECONDS)
         try:
-            wait = await count_departure(
-                self.runtime.redis,
-                settings.twilio_account_sid,
-                settings.calls_per_second,
-                self.call,
-                ahead=max(self.departure - asked, LEAST_AHEAD_SECONDS),
-                longest=self.latest - asked,
-            )
+            return await self.tokens.count_departure(self.call, departure, self.latest)
         except (RedisError, OSError):
             return None
-        # Redis' clock and ours were read at the same moment, somewhere between asking and now.
-        return None if wait is None else (asked + time.monotonic()) / 2 + wait
 
     async def left_late(self, seconds: float) -> None:
         """Calls that follow keep their distance from when it left."""
-        account = self.runtime.settings.twilio_account_sid
-        with suppress(RedisError, OSError):  # it is not counted at all, then, as everything in it
-            await count_as_late(self.runtime.redis, account, self.call, seconds)
+        with suppress(RedisError, OSError):  # then nobody is counted, and nobody leaves
+            await self.tokens.count_as_late(self.call, seconds)

@@ -40,7 +40,6 @@ from outdial.operations.settle_attempt import (
 )
 from outdial.operations.store_outages import store_failed
 from outdial.operations.wanted_pods import wanted_pods
-from outdial.queueing.dial_tokens import take_departure
 from outdial.routing.slot_reservation import Slot, reserve
 from outdial.storage import attempts, call_events, campaigns, lookups, number_history
 from outdial.storage.last_look import last_look
@@ -87,19 +86,16 @@ async def place_attempts(runtime: Runtime, attempt_ids: Sequence[uuid.UUID]) -> 
 
 @traces.traced("place_attempt")
 async def _place(runtime: Runtime, attempt_id: uuid.UUID) -> str:
-    settings = runtime.settings
+    settings, tokens = runtime.settings, runtime.dial_tokens
     notice = settings.departure_notice_seconds
-    wait = await take_departure(
-        runtime.redis, settings.twilio_account_sid, settings.calls_per_second, notice
-    )
-    departure = time.monotonic() + wait
-    DEPARTURE_WAIT_SECONDS.observe(wait)
+    departure = await tokens.take_departure(notice)
+    DEPARTURE_WAIT_SECONDS.observe(departure - time.monotonic())
     await asyncio.sleep(departure - notice - time.monotonic())
     intent = await _commit_intent(runtime, attempt_id)
     if intent is None:
         return "not_dialed"
     latest = intent.started + settings.post_too_late_seconds
-    counted = CountedDeparture(runtime, str(attempt_id), departure, latest)
+    counted = CountedDeparture(tokens, str(attempt_id), departure, latest)
     result = await runtime.carrier.place(intent.call, counted)
     name = type(result).__name__
     PLACED.labels(name).inc()

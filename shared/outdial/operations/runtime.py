@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from redis.asyncio import BlockingConnectionPool, Redis
 
 from outdial.observability.outages import Outages
+from outdial.queueing.dial_tokens import DialTokens
 from outdial.queueing.hints import Hints
+from outdial.queueing.redis_clock import RedisClock
 from outdial.settings import Settings
 from outdial.storage.engine import Sessions, open_sessions
 from outdial.telephony.twilio_client import TwilioCarrier
@@ -27,6 +29,13 @@ class Runtime:
     carrier: TwilioCarrier
     hints: Hints
     outages: Outages = field(default_factory=Outages)
+    redis_clock: RedisClock = field(default_factory=RedisClock)
+
+    @property
+    def dial_tokens(self) -> DialTokens:
+        """The pace of the account's calls."""
+        account, rate = self.settings.twilio_account_sid, self.settings.calls_per_second
+        return DialTokens(self.redis, account, rate, self.redis_clock)
 
 
 @asynccontextmanager

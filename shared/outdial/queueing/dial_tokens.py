@@ -8,88 +8,126 @@ late all the same is counted for when it did. Redis away means no token, and so 
 
 import hashlib
 import math
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
+
+from outdial.queueing.redis_clock import RedisClock
 
 _FOLDER = Path(__file__).parent
 _TAKE = (_FOLDER / "take_departure.lua").read_text("utf-8")
 _COUNT = (_FOLDER / "count_departure.lua").read_text("utf-8")
 
-# A call reaches the carrier some milliseconds after it was sent, and not always as many. A little
-# of the pace is given up so that ten seconds never hold one call too many.
-_BREATH = 1.012
-_TEN_SECONDS = 10.11
-# By how much, at most, the calls of one second may come closer together on their way.
-_JITTER = 0.1
+# A little of the pace is given up. Half of it is for the way to the carrier, which does not always
+# take as long: calls may come so much closer together on it. With the other half those are made up
+# for who were late, and kept others waiting.
+_BREATH = 1.014
+_TEN_SECONDS = 10.05
+_MOST_JITTER = 0.1
 _LEAST_GAP = 0.1
+# So long a call may wait for room; by how much of what it waits beyond that the next ones are put
+# off, in a second all together. Departures are taken two seconds ahead: at 0.8, it would swing.
+_LONG_WAIT = 0.4
+_PUT_OFF = 0.3
 
 MOST_SLOWDOWN = 4  # a sixteenth of the pace
 SLOWDOWN_SECONDS = 15
 
 
-async def take_departure(
-    redis: Redis, account: str, calls_per_second: float, notice: float = 0
-) -> float:
-    """Take the next departure that is `notice` seconds away or more; seconds to wait until it.
+@dataclass(frozen=True)
+class DialTokens:
+    """The pace of one account. Moments are monotonic seconds of this process.
 
-    It is used up even if nobody departs.
-
-    Raises:
-        redis.RedisError: Redis is away. Do not call.
-
+    Every method raises `redis.RedisError` when Redis is away. Do not call, then.
     """
-    interval = 1000 * _BREATH / calls_per_second
-    wait = await _run(redis, _TAKE, list(_keys(account)), repr(interval), repr(1000 * notice))
-    return float(wait) / 1000
 
+    redis: Redis
+    account: str
+    calls_per_second: float
+    clock: RedisClock = field(default_factory=RedisClock)
 
-async def count_departure(
-    redis: Redis,
-    account: str,
-    calls_per_second: float,
-    call: str,
-    *,
-    ahead: float = 0.0,
-    longest: float = math.inf,
-) -> float | None:
-    """Count `call` for a departure `ahead` seconds away, or for the first room after it.
+    async def take_departure(self, notice: float = 0) -> float:
+        """Take the next departure that is `notice` seconds away or more.
 
-    The seconds until then; None, and not counted, if that is more than `longest`. There is room
-    where fewer calls than `_rooms` says depart, whoever sends them and however late, and half an
-    interval after the last one: of those that are late together each leaves by itself. Counted
-    again, it is counted once.
+        It is used up even if nobody departs.
+        """
+        interval = 1000 * _BREATH / self.calls_per_second
+        (departure,) = await self._run(_TAKE, self._keys, interval, 1000 * notice)
+        return departure
 
-    Raises:
-        redis.RedisError: Redis is away. Do not call.
+    async def count_departure(
+        self, call: str, departure: float = -math.inf, latest: float = math.inf
+    ) -> float | None:
+        """Count `call` for `departure`, or for the first room after it.
 
-    """
-    rooms = _rooms(calls_per_second)
-    wait = await _run(
-        redis,
-        _COUNT,
-        [_departures(account)],
-        call,
-        1000 * ahead,
-        1000 * longest,
-        1000 * min(_LEAST_GAP, 0.5 / calls_per_second),
-        max(most for most, _ in rooms),
-        *(number for most, seconds in rooms for number in (most, 1000 * seconds)),
-    )
-    return float(wait) / 1000 if wait else None
+        None, and not counted, if that is after `latest`. There is room where fewer calls than
+        `_rooms` says depart, whoever sends them and however late, and half an interval after the
+        last one: of those that are late together each leaves by itself. Counted again, it is
+        counted once.
+        """
+        if not self.clock.is_known:
+            await self._look_at_clock()
+        rooms = _rooms(self.calls_per_second)
+        found = await self._run(
+            _COUNT,
+            (self._departures, self._keys[0]),
+            call,
+            1000 * self.clock.theirs(departure),
+            1000 * self.clock.theirs(latest),
+            1000 * min(_LEAST_GAP, 0.5 / self.calls_per_second),
+            1000 * _LONG_WAIT,
+            min(1.0, _PUT_OFF / self.calls_per_second),
+            max(most for most, _ in rooms),
+            *(number for most, seconds in rooms for number in (most, 1000 * seconds)),
+        )
+        return found[0] if found else None
 
+    async def count_as_late(self, call: str, seconds: float) -> None:
+        """`call` left so long after the moment that it was counted for."""
+        # `xx`: a call that is counted no longer is not begun anew.
+        await self.redis.zadd(self._departures, {call: 1000 * seconds}, xx=True, incr=True)
 
-async def count_as_late(redis: Redis, account: str, call: str, seconds: float) -> None:
-    """`call` left so long after the moment that it was counted for.
+    async def slow_down(self) -> None:
+        """The carrier finds us too fast (20429, 10004): halve the pace, for some seconds."""
+        _, key = self._keys
+        async with self.redis.pipeline(transaction=True) as pipe:
+            pipe.incr(key)
+            pipe.expire(key, SLOWDOWN_SECONDS)
+            slower, _ = await pipe.execute()
+        if slower > MOST_SLOWDOWN:
+            await self.redis.set(key, MOST_SLOWDOWN, ex=SLOWDOWN_SECONDS)
 
-    Raises:
-        redis.RedisError: Redis is away.
+    @property
+    def _keys(self) -> tuple[str, str]:
+        return f"outdial:pace:{self.account}", f"outdial:slower:{self.account}"
 
-    """
-    # `xx`: a call that is counted no longer is not begun anew.
-    await redis.zadd(_departures(account), {call: 1000 * seconds}, xx=True, incr=True)
+    @property
+    def _departures(self) -> str:
+        return f"outdial:departures:{self.account}"
+
+    async def _look_at_clock(self) -> None:
+        asked = time.monotonic()
+        seconds, microseconds = await self.redis.time()
+        self.clock.note(asked, time.monotonic(), seconds + microseconds / 1e6)
+
+    async def _run(
+        self, script: str, keys: tuple[str, ...], *arguments: str | float
+    ) -> list[float]:
+        """Moments that a script answers. The first is Redis' now, which is noted."""
+        sha = hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
+        texts = [repr(one) if isinstance(one, float) else str(one) for one in arguments]
+        asked = time.monotonic()
+        try:
+            answer = await self.redis.evalsha(sha, len(keys), *keys, *texts)
+        except NoScriptError:
+            asked = time.monotonic()
+            answer = await self.redis.eval(script, len(keys), *keys, *texts)
+        now, *moments = (float(one) / 1000 for one in answer)
+        self.clock.note(asked, time.monotonic(), now)
+        return [self.clock.ours(moment) for moment in moments]
 
 
 def _rooms(calls_per_second: float) -> list[tuple[int, float]]:
@@ -100,32 +138,5 @@ def _rooms(calls_per_second: float) -> list[tuple[int, float]]:
     """
     # Rounded up: with 0.25 a second, ten seconds of an even pace hold three now and then.
     second, ten = (math.ceil(round(n * calls_per_second, 6)) for n in (1, 10))
-    longer = min(1 + _JITTER, 1.01 * (second + 1) / calls_per_second)
+    longer = 1 + min(_MOST_JITTER, 0.9 / calls_per_second)
     return [(second, 1.0), (second + 1, longer), (ten, _TEN_SECONDS)]
-
-
-async def _run(redis: Redis, script: str, keys: list[str], *arguments: str | float) -> Any:
-    sha = hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
-    try:
-        return await redis.evalsha(sha, len(keys), *keys, *arguments)
-    except NoScriptError:
-        return await redis.eval(script, len(keys), *keys, *arguments)
-
-
-async def slow_down(redis: Redis, account: str) -> None:
-    """The carrier finds us too fast (20429, 10004): halve the pace, for some seconds."""
-    key = _keys(account)[1]
-    async with redis.pipeline(transaction=True) as pipe:
-        pipe.incr(key)
-        pipe.expire(key, SLOWDOWN_SECONDS)
-        slower, _ = await pipe.execute()
-    if slower > MOST_SLOWDOWN:
-        await redis.set(key, MOST_SLOWDOWN, ex=SLOWDOWN_SECONDS)
-
-
-def _departures(account: str) -> str:
-    return f"outdial:departures:{account}"
-
-
-def _keys(account: str) -> tuple[str, str]:
-    return f"outdial:pace:{account}", f"outdial:slower:{account}"

@@ -1,5 +1,5 @@
--- KEYS: next departure (ms, fractional), slowdown. ARGV: interval in ms at full pace.
--- Answers ms to wait, as text. All on Redis's own clock, so that every worker shares it.
+-- KEYS: next departure (ms, fractional), slowdown. ARGV: interval in ms at full pace, notice in ms.
+-- Answers {now, departure}, in ms on Redis's own clock, so that every worker shares it; as text.
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + clock[2] / 1000
 local interval = tonumber(ARGV[1])
@@ -17,4 +17,4 @@ end
 -- Kept long enough that a missing key always means a second in which nobody knows what was dialed.
 local after = departure + interval
 redis.call('SET', KEYS[1], string.format('%.3f', after), 'PX', math.ceil(after - now) + 60000)
-return string.format('%.3f', departure - now)
+return {string.format('%.3f', now), string.format('%.3f', departure)}

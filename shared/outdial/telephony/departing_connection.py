@@ -14,9 +14,9 @@ from typing import Any, Protocol
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 # Who wakes later than this has missed its moment, and asks for another one.
-MISSED_SECONDS = 0.015
+MISSED_SECONDS = 0.05
 # Who has sent later than this says by how much.
-ON_TIME_SECONDS = 0.002
+ON_TIME_SECONDS = 0.005
 
 
 class Departure(Protocol):

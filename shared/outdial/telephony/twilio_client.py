@@ -14,6 +14,9 @@ from typing import Any, Literal, Protocol, TypeVar
 from uuid import UUID
 
 import structlog
+
+# Else the first request loads it: a hundred modules, while calls are to leave on time.
+import twilio.rest.api.v2010  # noqa: F401
 from requests.exceptions import RequestException
 from twilio.base.exceptions import TwilioException
 from twilio.rest import Client

@@ -18,7 +18,6 @@ from outdial.operations.record_callback import record_event
 from outdial.operations.runtime import Runtime
 from outdial.operations.settle_attempt import settle_attempt
 from outdial.operations.suppress_number import suppress
-from outdial.queueing.dial_tokens import take_departure
 from outdial.routing.pod_registry import Heartbeat, beat
 from outdial.storage import attempts, call_events, leads, templates
 from outdial.storage.ids import new_id
@@ -234,9 +233,9 @@ class World:
 
     async def departure(self) -> float:
         """Take a dial token; when the one after it departs, by Redis's own clock."""
-        settings, redis = self.runtime.settings, self.runtime.redis
-        await take_departure(redis, settings.twilio_account_sid, settings.calls_per_second)
-        return float(await redis.get(f"outdial:pace:{settings.twilio_account_sid}")) / 1000
+        await self.runtime.dial_tokens.take_departure()
+        key = f"outdial:pace:{self.runtime.settings.twilio_account_sid}"
+        return float(await self.runtime.redis.get(key)) / 1000
 
 
 _phones = itertools.count(100)

@@ -12,33 +12,39 @@ from dialing_world import World
 from outdial.operations import counted_departure
 from outdial.operations.counted_departure import CountedDeparture
 from outdial.operations.runtime import Runtime
-from outdial.queueing.dial_tokens import count_as_late, count_departure
+from outdial.queueing.dial_tokens import DialTokens
 
 pytestmark = pytest.mark.integration
 
 ACCOUNT = "AC-late"
-KEY = f"outdial:departures:{ACCOUNT}"
 
 _names = (f"call-{number}" for number in count())
 
 
 async def waits(runtime: Runtime, rate: float, account: str = ACCOUNT) -> float:
-    """How long a call waits that is counted now."""
-    wait = await count_departure(runtime.redis, account, rate, next(_names))
-    assert wait is not None
-    return wait
+    """How long a call waits that is counted now, less what passes meanwhile; 0: not at all."""
+    departure = await DialTokens(runtime.redis, account, rate).count_departure(next(_names))
+    assert departure is not None
+    counted = (await departures(runtime, account))[-1]
+    return max(0.0, counted - await redis_now(runtime))
 
 
-async def departures(runtime: Runtime) -> list[float]:
+async def redis_now(runtime: Runtime) -> float:
+    seconds, microseconds = await runtime.redis.time()
+    return seconds + microseconds / 1e6
+
+
+async def departures(runtime: Runtime, account: str = ACCOUNT) -> list[float]:
     """Those that are counted, in seconds, the earliest first."""
-    return [at / 1000 for _, at in await runtime.redis.zrange(KEY, 0, -1, withscores=True)]
+    kept = await runtime.redis.zrange(f"outdial:departures:{account}", 0, -1, withscores=True)
+    return [at / 1000 for _, at in kept]
 
 
 async def were(runtime: Runtime, ago_ms: Iterable[float]) -> None:
     """Calls that departed so long ago."""
-    seconds, microseconds = await runtime.redis.time()
-    now = seconds * 1000 + microseconds / 1000
-    await runtime.redis.zadd(KEY, {next(_names): now - ago for ago in ago_ms})
+    now = 1000 * await redis_now(runtime)
+    key = f"outdial:departures:{ACCOUNT}"
+    await runtime.redis.zadd(key, {next(_names): now - ago for ago in ago_ms})
 
 
 async def test_a_second_and_ten_seconds_hold_what_the_limit_allows(runtime: Runtime) -> None:
@@ -54,7 +60,8 @@ async def test_a_second_and_ten_seconds_hold_what_the_limit_allows(runtime: Runt
 async def test_ten_seconds_have_no_room_for_one_more(runtime: Runtime) -> None:
     await were(runtime, (1500 + n for n in range(50)))
     assert 8 < await waits(runtime, 5) < 8.61
-    assert await count_departure(runtime.redis, ACCOUNT, 5, "one more", longest=2) is None
+    tokens = DialTokens(runtime.redis, ACCOUNT, 5)
+    assert await tokens.count_departure("one more", latest=time.monotonic() + 2) is None
     assert len(await departures(runtime)) == 50, "who does not depart is not counted"
 
 
@@ -68,35 +75,64 @@ async def test_a_slow_pace_still_departs(runtime: Runtime, rate: float) -> None:
 @pytest.mark.parametrize("rate", [0.15, 0.25, 0.3, 1.0, 1.1, 1.25, 1.5, 2.5, 7.3, 30.0, 100.0])
 async def test_who_is_on_time_never_waits(runtime: Runtime, rate: float) -> None:
     """Eleven seconds of departures at the pace that is given out, and one more on time."""
-    await were(runtime, (number * 1012 / rate for number in range(1, int(11 * rate) + 2)))
+    await were(runtime, (number * 1014 / rate for number in range(1, int(11 * rate) + 2)))
     assert await waits(runtime, rate) == 0
 
 
 async def test_one_who_is_late_leaves_between_two_who_are_on_time(runtime: Runtime) -> None:
-    await were(runtime, (number * 1012 / 30 for number in range(1, 300) if number != 3))
+    await were(runtime, (number * 1014 / 30 for number in range(1, 300) if number != 3))
     assert await waits(runtime, 30) == 0
-    assert 0.005 < await waits(runtime, 30) < 0.018
+    await waits(runtime, 30)
+    moments = await departures(runtime)
+    assert 0.005 < moments[-1] - moments[-2] < 0.018
 
 
 async def test_a_moment_that_was_missed_is_given_back(runtime: Runtime) -> None:
-    first = await count_departure(runtime.redis, ACCOUNT, 1, "one", ahead=0.5)
-    assert first == pytest.approx(0.5, abs=0.01)
-    assert await count_departure(runtime.redis, ACCOUNT, 1, "one", ahead=-0.1) == 0
+    tokens, soon = DialTokens(runtime.redis, ACCOUNT, 1), time.monotonic() + 60
+    first = await tokens.count_departure("one", soon)
+    assert first == pytest.approx(soon, abs=0.5)
+    again = await tokens.count_departure("one")
+    assert again is not None
+    assert again < soon - 50
     assert len(await departures(runtime)) == 1
 
 
 async def test_calls_keep_their_distance_from_one_that_left_late(runtime: Runtime) -> None:
     """A second after it, and not after the moment that it was counted for."""
-    assert await count_departure(runtime.redis, ACCOUNT, 1, "late", ahead=0.2) is not None
-    (counted,) = await departures(runtime)
-    await count_as_late(runtime.redis, ACCOUNT, "late", 0.3)
-    left, following = counted + 0.3, await waits(runtime, 1)
-    assert await departures(runtime) == pytest.approx([left, left + 1], abs=0.01)
-    assert following > 1.3
+    tokens = DialTokens(runtime.redis, ACCOUNT, 1)
+    first = await tokens.count_departure("late")
+    assert first is not None
+    await tokens.count_as_late("late", 0.3)
+    second = await tokens.count_departure("next")
+    assert second is not None
+    moments = await departures(runtime)
+    assert moments[1] - moments[0] == pytest.approx(1.0, abs=0.001)
+    assert second - first == pytest.approx(1.3, abs=0.1)
+
+
+@pytest.mark.parametrize(("ago_ms", "put_off"), [(400, 0.06), (700, 0.0)])
+async def test_who_waits_for_long_puts_off_those_that_follow(
+    runtime: Runtime, ago_ms: float, put_off: float
+) -> None:
+    """At one a second a call waits out its second: by 30 % of what is beyond 0.4 s of it."""
+    await DialTokens(runtime.redis, ACCOUNT, 1).take_departure()
+    key = f"outdial:pace:{ACCOUNT}"
+    before = float(await runtime.redis.get(key))
+    await were(runtime, [ago_ms])
+    await waits(runtime, 1)
+    assert float(await runtime.redis.get(key)) - before == pytest.approx(1000 * put_off, abs=15)
+    assert await runtime.redis.pttl(key) > 0, "what is known of the last second is not kept forever"
+
+
+async def test_nobody_is_put_off_where_no_pace_is_known(runtime: Runtime) -> None:
+    """A Redis that was emptied lets a second pass: no key must make it look otherwise."""
+    await were(runtime, [0])
+    await waits(runtime, 1)
+    assert await runtime.redis.exists(f"outdial:pace:{ACCOUNT}") == 0
 
 
 async def test_a_call_that_is_counted_no_longer_is_not_begun_anew(runtime: Runtime) -> None:
-    await count_as_late(runtime.redis, ACCOUNT, "long ago", 0.3)
+    await DialTokens(runtime.redis, ACCOUNT, 1).count_as_late("long ago", 0.3)
     assert await departures(runtime) == []
 
 
@@ -105,13 +141,14 @@ async def test_who_says_that_it_left_late_needs_no_redis(
 ) -> None:
     told: list[float] = []
 
-    async def away(_redis: object, _account: str, _call: str, seconds: float) -> None:
+    async def away(_tokens: object, _call: str, seconds: float) -> None:
         told.append(seconds)
         raise RedisAway("away")
 
-    monkeypatch.setattr(counted_departure, "count_as_late", away)
+    monkeypatch.setattr(DialTokens, "count_as_late", away)
     now = time.monotonic()
-    await CountedDeparture(runtime, "call", departure=now, latest=now + 1).left_late(0.01)
+    departs = CountedDeparture(runtime.dial_tokens, "call", departure=now, latest=now + 1)
+    await departs.left_late(0.01)
     assert told == [0.01]
 
 
@@ -132,14 +169,16 @@ async def test_a_call_leaves_when_there_is_room_or_not_at_all(
 ) -> None:
     asked: list[float] = []
 
-    async def counts(*_: object, ahead: float, longest: float) -> float | None:
-        assert ahead >= counted_departure.LEAST_AHEAD_SECONDS, "its thread would miss the moment"
-        asked.append(longest)
+    async def counts(_: object, __: str, departure: float, latest: float) -> float | None:
+        now = time.monotonic()
+        ahead = departure - now
+        assert ahead > 0.9 * counted_departure.LEAST_AHEAD_SECONDS, "its thread would be late"
+        asked.append(latest - now)
         if isinstance(room, Exception):
             raise room
-        return room
+        return None if room is None else now + room
 
-    monkeypatch.setattr(counted_departure, "count_departure", counts)
+    monkeypatch.setattr(DialTokens, "count_departure", counts)
     attempt = await world.claim(await world.add_lead())
     await world.place(attempt.id)
     row = await world.attempt(attempt.id)
