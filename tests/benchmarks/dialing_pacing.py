@@ -6,6 +6,7 @@ slot is reserved for each call all the same.
 
 In truth the carrier has machines of its own. Here it shares ours, so its loop goes before all
 others where that is allowed: what it writes down is when a call came, not when it had time to look.
+`cores_busy` is how much of all cores everything together took: near 1, there was no room.
 """
 
 import csv
@@ -57,12 +58,18 @@ def _one(folder: Path, rate: float, workers: int) -> dict[str, Any]:
             realtime = _let_go_first(house.child("sandbox-carrier").pid)
             _start(api, folder / "leads.csv", int(rate * (SECONDS + 30)) + 20)
             began = _first_call(carrier)
+            busy, passed = _core_ticks()
             time.sleep(max(0.0, began + SECONDS - time.time()))
+            busy_now, passed_now = _core_ticks()
             summary = carrier.get(
                 "/sandbox/ledger/summary",
                 params={"limit": rate, "since": began, "until": began + SECONDS},
             )
-            return {**_judged(rate, workers, summary.json()), "carrier_realtime": realtime}
+            return {
+                **_judged(rate, workers, summary.json()),
+                "carrier_realtime": realtime,
+                "cores_busy": round((busy_now - busy) / (passed_now - passed), 3),
+            }
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -73,6 +80,14 @@ def _let_go_first(pid: int) -> bool:
         os.sched_setscheduler(pid, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
         return True
     return False
+
+
+def _core_ticks() -> tuple[float, float]:
+    """Since the machine started, of all cores together: those that were busy, and all."""
+    fields = Path("/proc/stat").read_text("ascii").split("\n", 1)[0].split()[1:9]
+    user, nice, system, idle, iowait, *others = map(float, fields)
+    busy = user + nice + system + sum(others)
+    return busy, busy + idle + iowait
 
 
 def _start(api: ApiClient, file: Path, leads: int) -> None:

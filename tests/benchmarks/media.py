@@ -46,7 +46,7 @@ from outdial.domain.call_template import Turns
 QUICK = bool(os.environ.get("OUTDIAL_BENCH_QUICK"))
 SECONDS = float(os.environ.get("OUTDIAL_BENCH_SECONDS", "13" if QUICK else "25"))
 CALLS = int(os.environ.get("OUTDIAL_BENCH_CALLS", "100" if QUICK else "1000"))
-STARTS = 3 if QUICK else 6
+STARTS = 3 if QUICK else 12
 CYCLE_SECONDS = 10.0  # a sentence, the wait, the reply, and a breath
 AT_ONCE = 50  # of the calls that follow one another
 WITHIN_MS = 100
@@ -241,12 +241,15 @@ async def stalls(lab: Lab, bot: Bot) -> dict[str, Any]:
     """How long one live call's event loop does not answer when others start beside it.
 
     `machine_worst`: how long the machine itself stood still meanwhile (null: nobody could look).
+    `worst_undisturbed`: of the starts while which it did not, for a millisecond or longer.
     """
     async with watching() as pauses:
         windows, pings = await _starts(lab, bot)
     usual = statistics.median(trip for _, trip in pings)
     begin, end = windows[0][0], windows[-1][1]
     each = [max(trip for sent, trip in pings if a <= sent <= b) - usual for a, b in windows]
+    machine = [pauses.worst_ms(a, b) for a, b in windows]
+    undisturbed = [one for one, paused in zip(each, machine, strict=True) if paused == 0]
     quiet = [trip - usual for sent, trip in pings if begin - 4 <= sent < begin - 0.2]
     return {
         "worst": round(1000 * max(each), 2),
@@ -254,7 +257,8 @@ async def stalls(lab: Lab, bot: Bot) -> dict[str, Any]:
         "each": [round(1000 * one, 2) for one in each],
         "without_starts_worst": round(1000 * max(quiet), 2),
         "machine_worst": pauses.worst_ms(begin, end),
-        "machine_each": [pauses.worst_ms(a, b) for a, b in windows],
+        "machine_each": machine,
+        "worst_undisturbed": round(1000 * max(undisturbed), 2) if undisturbed else None,
     }
 
 
