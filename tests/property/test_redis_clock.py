@@ -37,13 +37,14 @@ def test_it_is_known_within_half_of_the_quickest_answer(
     ahead: float, answers: list[tuple[float, float, float]]
 ) -> None:
     clock = RedisClock()
-    assert not clock.is_known
+    assert clock.known_within(1000.0) == math.inf
     now = told(clock, ahead, answers)
-    assert clock.is_known
     quickest = min(there + back for _, there, back in answers)
     passed = sum(sum(answer) for answer in answers)
     known_within = quickest / 2 + 0.0005 * passed + 1e-5
-    assert abs(clock.theirs(now) - (now + ahead)) <= known_within
+    assert abs(clock.theirs(now) - (now + ahead)) <= clock.known_within(now) + 1e-5
+    assert clock.known_within(now) <= known_within
+    assert clock.known_within(now + 10) > clock.known_within(now)
     assert math.isclose(clock.ours(clock.theirs(now)), now, abs_tol=1e-5)
 
 

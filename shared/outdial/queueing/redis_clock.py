@@ -17,10 +17,9 @@ class RedisClock:
         self._least, self._most = -math.inf, math.inf  # by how much theirs is ahead of ours
         self._noted = 0.0
 
-    @property
-    def is_known(self) -> bool:
-        """Whether Redis was asked before."""
-        return math.isfinite(self._least)
+    def known_within(self, now: float) -> float:
+        """By how much it may be wrong at most, `now` (ours); seconds."""
+        return (self._most - self._least) / 2 + _MOST_DRIFT * (now - self._noted)
 
     def note(self, asked: float, answered: float, theirs: float) -> None:
         """Redis' clock showed `theirs` at some moment from `asked` to `answered`."""

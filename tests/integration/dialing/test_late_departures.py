@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Iterable
 from itertools import count
+from typing import Any
 
 import pytest
 from redis.exceptions import ConnectionError as RedisAway
@@ -80,11 +81,15 @@ async def test_who_is_on_time_never_waits(runtime: Runtime, rate: float) -> None
 
 
 async def test_one_who_is_late_leaves_between_two_who_are_on_time(runtime: Runtime) -> None:
-    await were(runtime, (number * 1014 / 30 for number in range(1, 300) if number != 3))
-    assert await waits(runtime, 30) == 0
-    await waits(runtime, 30)
+    in_ten_minutes = 600_000
+    gaps = (number * 1014 / 30 for number in range(1, 300) if number != 3)
+    await were(runtime, (gap - in_ten_minutes for gap in gaps))
+    tokens = DialTokens(runtime.redis, ACCOUNT, 30)
+    turn = time.monotonic() + 600
+    for late in ("one", "another"):
+        assert await tokens.count_departure(late, turn) is not None
     moments = await departures(runtime)
-    assert 0.005 < moments[-1] - moments[-2] < 0.018
+    assert moments[-1] - moments[-2] == pytest.approx(0.5 / 30, abs=0.001)
 
 
 async def test_a_moment_that_was_missed_is_given_back(runtime: Runtime) -> None:
@@ -108,6 +113,31 @@ async def test_calls_keep_their_distance_from_one_that_left_late(runtime: Runtim
     moments = await departures(runtime)
     assert moments[1] - moments[0] == pytest.approx(1.0, abs=0.001)
     assert second - first == pytest.approx(1.3, abs=0.1)
+
+
+async def test_a_clock_is_looked_at_until_it_is_known(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Answers that take long say little: one that does not, and the call is counted by it."""
+    look, took = runtime.redis.time, [0.2, 0.05]
+    looks: list[float] = []
+
+    async def slowly() -> Any:
+        found = await look()
+        looks.append(took.pop(0) if took else 0.0)
+        await asyncio.sleep(looks[-1])
+        return found
+
+    tokens = DialTokens(runtime.redis, ACCOUNT, 1)
+    monkeypatch.setattr(runtime.redis, "time", slowly)
+    assert await tokens.count_departure("first") is not None
+    assert len(looks) >= 3
+
+    looks.clear()
+    now = time.monotonic()
+    tokens.clock.note(now, now + 0.002, tokens.clock.theirs(now + 0.001))
+    assert await tokens.count_departure("second") is not None
+    assert looks == []
 
 
 @pytest.mark.parametrize(("ago_ms", "put_off"), [(400, 0.06), (700, 0.0)])
