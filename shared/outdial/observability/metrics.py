@@ -22,6 +22,9 @@ DEPARTURE_WAIT_SECONDS = Histogram(
     "How long attempts waited for their dial token",
     buckets=(0.01, 0.05, 0.1, 0.3, 0.5, 1, 2, 5, 10),
 )
+LATE_DEPARTURES = Counter(
+    "outdial_late_departures", "Calls that left over 5 ms after the moment that was theirs"
+)
 
 LOOKUP_SECONDS = Histogram(
     "outdial_lookup_seconds",

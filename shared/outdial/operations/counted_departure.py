@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from redis.exceptions import RedisError
 
+from outdial.observability.metrics import LATE_DEPARTURES
 from outdial.queueing.dial_tokens import DialTokens
 
 # A call is counted so long before it leaves, and late ones not much later: time enough for Redis'
@@ -39,5 +40,6 @@ class CountedDeparture:
 
     async def left_late(self, seconds: float) -> None:
         """Calls that follow keep their distance from when it left."""
+        LATE_DEPARTURES.inc()
         with suppress(RedisError, OSError):  # then nobody is counted, and nobody leaves
             await self.tokens.count_as_late(self.call, seconds)

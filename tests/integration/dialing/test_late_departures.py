@@ -7,6 +7,7 @@ from itertools import count
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 from redis.exceptions import ConnectionError as RedisAway
 
 from dialing_world import World
@@ -178,8 +179,10 @@ async def test_who_says_that_it_left_late_needs_no_redis(
     monkeypatch.setattr(DialTokens, "count_as_late", away)
     now = time.monotonic()
     departs = CountedDeparture(runtime.dial_tokens, "call", departure=now, latest=now + 1)
+    before = REGISTRY.get_sample_value("outdial_late_departures_total")
     await departs.left_late(0.01)
     assert told == [0.01]
+    assert REGISTRY.get_sample_value("outdial_late_departures_total") == (before or 0) + 1
 
 
 @pytest.mark.parametrize(
