@@ -89,7 +89,7 @@ async def _place(runtime: Runtime, attempt_id: uuid.UUID) -> str:
     settings, tokens = runtime.settings, runtime.dial_tokens
     notice = settings.departure_notice_seconds
     departure = await tokens.take_departure(notice)
-    DEPARTURE_WAIT_SECONDS.observe(departure - time.monotonic())
+    DEPARTURE_WAIT_SECONDS.observe(max(0.0, departure - time.monotonic()))
     await asyncio.sleep(departure - notice - time.monotonic())
     intent = await _commit_intent(runtime, attempt_id)
     if intent is None:
