@@ -21,10 +21,10 @@ _FOLDER = Path(__file__).parent
 _TAKE = (_FOLDER / "take_departure.lua").read_text("utf-8")
 _COUNT = (_FOLDER / "count_departure.lua").read_text("utf-8")
 
-# A little of the pace is given up. Half of it is for the way to the carrier, which does not always
-# take as long: calls may come so much closer together on it. With the other half those are made up
-# for who were late, and kept others waiting.
-_BREATH = 1.014
+# A little of the pace is given up. Most of it is for the way to the carrier, which does not always
+# take as long: calls may come so much closer together on it. With the rest those are made up for
+# who were late, and kept others waiting.
+_BREATH = 1.01
 _TEN_SECONDS = 10.05
 _MOST_JITTER = 0.1
 _LEAST_GAP = 0.1

@@ -77,13 +77,13 @@ async def test_a_slow_pace_still_departs(runtime: Runtime, rate: float) -> None:
 @pytest.mark.parametrize("rate", [0.15, 0.25, 0.3, 1.0, 1.1, 1.25, 1.5, 2.5, 7.3, 30.0, 100.0])
 async def test_who_is_on_time_never_waits(runtime: Runtime, rate: float) -> None:
     """Eleven seconds of departures at the pace that is given out, and one more on time."""
-    await were(runtime, (number * 1014 / rate for number in range(1, int(11 * rate) + 2)))
+    await were(runtime, (number * 1010 / rate for number in range(1, int(11 * rate) + 2)))
     assert await waits(runtime, rate) == 0
 
 
 async def test_one_who_is_late_leaves_between_two_who_are_on_time(runtime: Runtime) -> None:
     in_ten_minutes = 600_000
-    gaps = (number * 1014 / 30 for number in range(1, 300) if number != 3)
+    gaps = (number * 1010 / 30 for number in range(1, 300) if number != 3)
     await were(runtime, (gap - in_ten_minutes for gap in gaps))
     tokens = DialTokens(runtime.redis, ACCOUNT, 30)
     turn = time.monotonic() + 600
