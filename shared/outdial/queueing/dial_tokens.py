@@ -1,6 +1,7 @@
 """Dial tokens: departure times, one after the other, shared by every worker through Redis.
 
-Spaced evenly, so that no second holds more than the limit allows. An idle pace is not saved up.
+Spaced evenly, so that no second holds more than the limit allows. An idle pace is not saved up; one
+that nobody took for a moment is.
 Whoever is late for his departure does not leave with those who are on time: just before it leaves,
 each call is counted for a moment at which there is room for it, and leaves at that. One that left
 late all the same is counted for when it did. Redis away means no token, and so no call.
@@ -30,8 +31,11 @@ _MOST_JITTER = 0.1
 _LEAST_GAP = 0.1
 # So long a call may wait for room; by how much of what it waits beyond that the next ones are put
 # off, in a second all together. Departures are taken two seconds ahead: at 0.8, it would swing.
-_LONG_WAIT = 0.4
+_LONG_WAIT = 0.5
 _PUT_OFF = 0.3
+# A departure that nobody was ready to take may be taken so late: what it then keeps waiting is made
+# up for where there is room.
+_TAKEN_LATE = 0.4
 
 # What a clock is wrong by has calls come closer together, too. One that is known less well is
 # looked at again as long as that helps, while there is time.
@@ -55,13 +59,15 @@ class DialTokens:
     clock: RedisClock = field(default_factory=RedisClock)
 
     async def take_departure(self, notice: float = 0) -> float:
-        """Take the next departure that is `notice` seconds away or more.
+        """Take the next departure that is `notice` seconds away or more, or has just been missed.
 
         It is used up even if nobody departs.
         """
         await self._look_at_clock()
         interval = 1000 * _BREATH / self.calls_per_second
-        (departure,) = await self._run(_TAKE, self._keys, interval, 1000 * notice)
+        (departure,) = await self._run(
+            _TAKE, self._keys, interval, 1000 * notice, 1000 * _TAKEN_LATE
+        )
         return departure
 
     async def count_departure(

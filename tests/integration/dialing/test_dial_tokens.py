@@ -63,6 +63,19 @@ async def test_an_idle_pace_is_not_saved_up(runtime: Runtime) -> None:
     assert (second - first, third - second) == pytest.approx((0.505, 0.505), abs=0.001)
 
 
+@pytest.mark.parametrize(("late_ms", "kept"), [(50, True), (600, False)])
+async def test_a_pace_that_nobody_took_for_a_moment_goes_on(
+    runtime: Runtime, late_ms: float, kept: bool
+) -> None:
+    """Who dispatches a little late loses no call by it; what was idle for longer begins anew."""
+    seconds, microseconds = await runtime.redis.time()
+    turn = seconds * 1000 + microseconds / 1000 - late_ms
+    await runtime.redis.set(f"outdial:pace:{ACCOUNT}", turn)
+    first, second = await departures(runtime.redis, 2, 30)
+    assert (first - turn / 1000 == pytest.approx(1.01 / 30, abs=0.001)) == kept
+    assert second - first == pytest.approx(1.01 / 30, abs=0.001)
+
+
 async def test_accounts_have_a_pace_each(runtime: Runtime) -> None:
     for account in (ACCOUNT, "AC-other"):
         await runtime.redis.set(f"outdial:pace:{account}", 0)

@@ -144,11 +144,11 @@ async def test_a_clock_is_looked_at_until_it_is_known(
     assert 2 <= len(looks) < 4, "far away: one more tells nothing that the first did not"
 
 
-@pytest.mark.parametrize(("ago_ms", "put_off"), [(400, 0.06), (700, 0.0)])
+@pytest.mark.parametrize(("ago_ms", "put_off"), [(300, 0.06), (600, 0.0)])
 async def test_who_waits_for_long_puts_off_those_that_follow(
     runtime: Runtime, ago_ms: float, put_off: float
 ) -> None:
-    """At one a second a call waits out its second: by 30 % of what is beyond 0.4 s of it."""
+    """At one a second a call waits out its second: by 30 % of what is beyond 0.5 s of it."""
     await DialTokens(runtime.redis, ACCOUNT, 1).take_departure()
     key = f"outdial:pace:{ACCOUNT}"
     before = float(await runtime.redis.get(key))
