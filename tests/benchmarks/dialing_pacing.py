@@ -14,12 +14,12 @@ import os
 import shutil
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from going_first import let_go_first
 from outdial_cli.api_client import ApiClient, Json
 
 # The chaos harness starts several workers.
@@ -55,7 +55,7 @@ def _one(folder: Path, rate: float, workers: int) -> dict[str, Any]:
             httpx.Client(base_url=house.info.carrier_url, trust_env=False, timeout=20) as carrier,
         ):
             carrier.post("/sandbox/settings", json=_CARRIER).raise_for_status()
-            realtime = _let_go_first(house.child("sandbox-carrier").pid)
+            realtime = let_go_first(house.child("sandbox-carrier").pid)
             _start(api, folder / "leads.csv", int(rate * (SECONDS + 30)) + 20)
             began = _first_call(carrier)
             busy, passed = _core_ticks()
@@ -72,14 +72,6 @@ def _one(folder: Path, rate: float, workers: int) -> dict[str, Any]:
             }
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _let_go_first(pid: int) -> bool:
-    """Whether a process's main thread may go before all others; what it starts does not."""
-    with suppress(PermissionError):
-        os.sched_setscheduler(pid, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
-        return True
-    return False
 
 
 def _core_ticks() -> tuple[float, float]:

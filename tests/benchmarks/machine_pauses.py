@@ -5,14 +5,14 @@ milliseconds holds such pauses, too, and they are nobody's who is measured.
 """
 
 import json
-import os
 import signal
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
-from media_processes import BOT_CORE, child
+from going_first import WATCHING, let_go_first
+from media_processes import BOT_CORE, OTHER_CORE, child
 
 EVERY_SECONDS = 0.002
 LEAST_SECONDS = 0.001
@@ -32,21 +32,27 @@ class Pauses:
 
 
 @asynccontextmanager
-async def watching(core: int = BOT_CORE) -> AsyncIterator[Pauses]:
-    """Watch a core for as long as the block lasts; then its pauses are told."""
+async def watching() -> AsyncIterator[Pauses]:
+    """Watch both cores for as long as the block lasts; then their pauses are told."""
     pauses = Pauses()
-    async with child([sys.executable, __file__], core=core, piped=True) as process:
-        assert process.stdout is not None
+    command = [sys.executable, __file__]
+    async with AsyncExitStack() as stack:
+        watchers = [
+            await stack.enter_async_context(child(command, core=core, piped=True))
+            for core in (BOT_CORE, OTHER_CORE)
+        ]
         yield pauses
-        process.send_signal(signal.SIGTERM)
-        said = json.loads(await process.stdout.read() or b"null")
-        pauses.seen = None if said is None else [(at, long) for at, long in said]
+        told = []
+        for process in watchers:
+            assert process.stdout is not None
+            process.send_signal(signal.SIGTERM)
+            told.append(json.loads(await process.stdout.read() or b"null"))
+        if None not in told:
+            pauses.seen = [(at, long) for seen in told for at, long in seen]
 
 
 def _watch() -> list[tuple[float, float]] | None:
-    try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
-    except PermissionError:
+    if not let_go_first(0, WATCHING):
         return None
     seen: list[tuple[float, float]] = []
     stopped: list[int] = []

@@ -34,10 +34,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from going_first import let_go_first
 from http_load import quantile
 from machine_pauses import watching
 from media_callers import Job
-from media_lab import Bot, Lab, open_lab
+from media_lab import Bot, Callers, Lab, open_callers, open_lab
 from media_pod import open_pod
 from media_processes import VAR, cpu_seconds, rss_mb, run
 from media_stock_bot import open_stock
@@ -240,11 +241,14 @@ def limited_by(failed: Round | None) -> str:
 async def stalls(lab: Lab, bot: Bot) -> dict[str, Any]:
     """How long one live call's event loop does not answer when others start beside it.
 
+    The live call's caller is a process of its own, which goes before all others where that may be
+    (`caller_realtime`): a pong that waited for it would be taken for one that came late.
     `machine_worst`: how long the machine itself stood still meanwhile (null: nobody could look).
     `worst_undisturbed`: of the starts while which it did not, for a millisecond or longer.
     """
-    async with watching() as pauses:
-        windows, pings = await _starts(lab, bot)
+    async with watching() as pauses, open_callers() as live:
+        realtime = let_go_first(live.pid)
+        windows, pings = await _starts(lab, live, bot)
     usual = statistics.median(trip for _, trip in pings)
     begin, end = windows[0][0], windows[-1][1]
     each = [max(trip for sent, trip in pings if a <= sent <= b) - usual for a, b in windows]
@@ -259,17 +263,18 @@ async def stalls(lab: Lab, bot: Bot) -> dict[str, Any]:
         "machine_worst": pauses.worst_ms(begin, end),
         "machine_each": machine,
         "worst_undisturbed": round(1000 * max(undisturbed), 2) if undisturbed else None,
+        "caller_realtime": realtime,
     }
 
 
 _Times = list[tuple[float, float]]
 
 
-async def _starts(lab: Lab, bot: Bot) -> tuple[_Times, _Times]:
+async def _starts(lab: Lab, live: Callers, bot: Bot) -> tuple[_Times, _Times]:
     """From when to when each call started, and the pings of the live one (sent, trip)."""
     (first,) = await bot.lines(1)
     probing = asyncio.create_task(
-        lab.run(Job(urls=[first], first_call=900, seconds=7.0 * STARTS + 8, probe=0.005))
+        live.run(Job(urls=[first], first_call=900, seconds=7.0 * STARTS + 8, probe=0.005))
     )
     await asyncio.sleep(6)
     windows = []

@@ -5,6 +5,7 @@ each with a line of JSON when it is done.
 """
 
 import asyncio
+import gc
 import json
 import sys
 import time
@@ -103,4 +104,5 @@ if __name__ == "__main__":
         for text in scripted.pieces:
             payloads(text)
     bot_seconds(GREETING), bot_seconds(REPLY), noise()
+    gc.freeze()  # what is prepared stays: looks for garbage need not see it
     uvloop.run(_serve())

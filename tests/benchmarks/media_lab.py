@@ -34,37 +34,44 @@ class Bot(Protocol):
         """Addresses of `count` media streams, each ready to be connected."""
 
 
-class Lab:
-    """Callers and providers, and what they cost."""
+class Callers:
+    """A process of callers."""
 
-    def __init__(
-        self,
-        callers: asyncio.subprocess.Process,
-        providers: asyncio.subprocess.Process,
-        providers_url: str,
-    ) -> None:
-        self.callers, self.providers, self.providers_url = callers, providers, providers_url
-        self.others: Callable[[], dict[str, int]] = dict
-        """Further processes beside the bot, by name."""
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.pid = process.pid
+        self._process = process
         self._jobs: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._reading = asyncio.create_task(self._read())
 
     async def run(self, job: Job) -> dict[str, Any]:
         """Have a job done; several may go on at once."""
-        assert self.callers.stdin is not None
+        assert self._process.stdin is not None
         number = len(self._jobs)
         self._jobs[number] = asyncio.get_running_loop().create_future()
-        self.callers.stdin.write(json.dumps([number, asdict(job)]).encode() + b"\n")
+        self._process.stdin.write(json.dumps([number, asdict(job)]).encode() + b"\n")
         return await self._jobs[number]
 
     async def _read(self) -> None:
-        assert self.callers.stdout is not None
-        while line := await self.callers.stdout.readline():
+        assert self._process.stdout is not None
+        while line := await self._process.stdout.readline():
             number, result = json.loads(line)
             self._jobs[number].set_result(result)
         for job in self._jobs.values():
             if not job.done():
                 job.set_exception(RuntimeError("the callers died: see var/bench/media_callers.log"))
+
+
+class Lab:
+    """Callers and providers, and what they cost."""
+
+    def __init__(
+        self, callers: Callers, providers: asyncio.subprocess.Process, providers_url: str
+    ) -> None:
+        self.run = callers.run
+        self.providers, self.providers_url = providers, providers_url
+        self.others: Callable[[], dict[str, int]] = dict
+        """Further processes beside the bot, by name."""
+        self._callers = callers
 
     async def turns(self) -> dict[str, dict[str, float]]:
         """What the providers saw since the last time."""
@@ -78,7 +85,7 @@ class Lab:
 
     def cpu(self) -> dict[str, float]:
         """Seconds of processor that each of the processes beside the bot has used."""
-        pids = {"callers": self.callers.pid, "providers": self.providers.pid} | self.others()
+        pids = {"callers": self._callers.pid, "providers": self.providers.pid} | self.others()
         return {name: cpu_seconds(pid, children=True) for name, pid in pids.items()}
 
 
@@ -90,9 +97,16 @@ async def open_lab() -> AsyncIterator[Lab]:
         port = free_port()
         command = (sys.executable, str(HERE / "media_providers.py"), str(port))
         providers = await stack.enter_async_context(child(command))
-        command = (sys.executable, str(HERE / "media_callers.py"))
-        callers = await stack.enter_async_context(child(command, piped=True))
+        callers = await stack.enter_async_context(open_callers())
         lab = Lab(callers, providers, f"http://127.0.0.1:{port}")
         await until(lambda: lives(providers) and answers(f"{lab.providers_url}/bench/turns"), 60)
-        await lab.run(Job(urls=[]))  # it has prepared its speech
         yield lab
+
+
+@asynccontextmanager
+async def open_callers() -> AsyncIterator[Callers]:
+    """A process of callers, which have prepared their speech."""
+    async with child((sys.executable, str(HERE / "media_callers.py")), piped=True) as process:
+        callers = Callers(process)
+        await callers.run(Job(urls=[]))
+        yield callers

@@ -22,12 +22,12 @@ from outdial.domain.limits import LiveCalls, NumberPast, looks_back
 from outdial.observability import traces
 from outdial.observability.metrics import DEPARTURE_WAIT_SECONDS, PLACED, REFUSED
 from outdial.operations.answer_dial_result import answer_dial_result
-from outdial.operations.ask_in_time import STORE_ERRORS
 from outdial.operations.calling_rules import rules_for, rules_of
 from outdial.operations.check_gates import Candidate, check_gates
 from outdial.operations.compose_call import compose_call
 from outdial.operations.counted_departure import CountedDeparture
 from outdial.operations.dial_events import dialer_event
+from outdial.operations.each_attempt import each_attempt
 from outdial.operations.known_templates import known_template
 from outdial.operations.look_up import look_up_here
 from outdial.operations.runtime import Runtime
@@ -38,7 +38,6 @@ from outdial.operations.settle_attempt import (
     lock_for_settling,
     settle_locked,
 )
-from outdial.operations.store_outages import store_failed
 from outdial.operations.wanted_pods import wanted_pods
 from outdial.routing.slot_reservation import Slot, reserve
 from outdial.storage import attempts, call_events, campaigns, lookups, number_history
@@ -73,15 +72,8 @@ async def place_attempts(runtime: Runtime, attempt_ids: Sequence[uuid.UUID]) -> 
     if awaiting and runtime.settings.routing == "static":  # no pod knows of them yet
         await look_up_here(runtime, awaiting)
     ready = [attempt_id for attempt_id in queued if attempt_id not in awaiting]
-    results = await asyncio.gather(
-        *(_place(runtime, attempt_id) for attempt_id in ready), return_exceptions=True
-    )
-    for attempt_id, result in zip(ready, results, strict=True):
-        if isinstance(result, STORE_ERRORS):
-            store_failed(runtime, result)
-        elif isinstance(result, BaseException):
-            _log.error("attempt_not_placed", attempt_id=str(attempt_id), exc_info=result)
-    return dict(Counter(r if isinstance(r, str) else "failed" for r in results))
+    results = await each_attempt(runtime, ready, _place, "attempt_not_placed")
+    return dict(Counter(result or "failed" for result in results))
 
 
 @traces.traced("place_attempt")

@@ -6,7 +6,7 @@ events give the same rows. What has to be done outside the database is done afte
 """
 
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -20,6 +20,7 @@ from outdial.observability import traces
 from outdial.observability.metrics import ENDED
 from outdial.operations.ask_in_time import STORE_ERRORS
 from outdial.operations.decide_lead import decide_lead
+from outdial.operations.each_attempt import each_attempt
 from outdial.operations.fold_into_attempt import ends_now, write_folded
 from outdial.operations.runtime import Runtime
 from outdial.operations.stop_attempts import Stopped, act_on, stop_attempts
@@ -99,6 +100,11 @@ async def settle_attempt(
 async def settle_if_told(runtime: Runtime, attempt_id: uuid.UUID) -> Settlement | None:
     """`settle_attempt` for a hint: another hint may have had everything read."""
     return await settle_attempt(runtime, attempt_id, if_told=True)
+
+
+async def settle_those_told(runtime: Runtime, attempt_ids: Sequence[uuid.UUID]) -> None:
+    """The same for several, each in a transaction of its own. A sweep comes for what failed."""
+    await each_attempt(runtime, attempt_ids, settle_if_told, "attempt_not_settled")
 
 
 async def lock_for_settling(

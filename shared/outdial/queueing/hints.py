@@ -1,12 +1,15 @@
 """Hints: messages that make work start sooner. What is lost is found again by a sweep.
 
 A request must never wait for the broker (a Redis that hangs holds a publisher for seconds), so
-hints go into a bounded queue that one thread empties. When it is full they are dropped.
+hints go into a bounded queue that one thread empties. When it is full they are dropped. A message
+costs publisher, worker and child several times what settling an attempt does, so attempts to settle
+gather for a moment and go in one.
 """
 
 import threading
-from collections.abc import Sequence
-from queue import SimpleQueue
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from uuid import UUID
 
 from celery import Celery
@@ -14,13 +17,15 @@ from celery import Celery
 from outdial.observability.metrics import HINTS_DROPPED
 from outdial.observability.outages import Outages
 from outdial.queueing.celery_app import make_celery
-from outdial.queueing.task_names import DISPATCH, PLACE_ATTEMPTS, SETTLE_ATTEMPT
+from outdial.queueing.task_names import DISPATCH, PLACE_ATTEMPTS, SETTLE_ATTEMPTS
 from outdial.settings import Settings
 
 MOST_WAITING = 10_000
 CLOSING_SECONDS = 3.0
+GATHER_SECONDS = 0.1
+MOST_SETTLED_TOGETHER = 10  # each has a connection to Postgres, of which a process keeps so many
 
-_Message = tuple[str, tuple[object, ...]]
+_Message = tuple[str, tuple[str, ...]]
 
 
 class Hints:
@@ -32,7 +37,7 @@ class Hints:
         self._waiting_set: set[_Message] = set()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._closed = False  # takes no more hints
+        self._closed = threading.Event()  # takes no more hints
         self._given_up = False  # publishes no more either
 
     def dispatch(self) -> None:
@@ -45,17 +50,17 @@ class Hints:
 
     def settle(self, attempt_id: UUID) -> None:
         """An attempt has events that nobody has read."""
-        self._put((SETTLE_ATTEMPT, (str(attempt_id),)))
+        self._put((SETTLE_ATTEMPTS, (str(attempt_id),)))
 
     @property
     def waiting(self) -> int:
-        """How many hints are not yet handed to the broker."""
+        """How many hints the publishing thread has not yet taken."""
         return len(self._waiting_set)
 
     def close(self) -> None:
         """Publish what waits, for some seconds at most."""
         with self._lock:
-            self._closed = True
+            self._closed.set()
             thread, self._thread = self._thread, None
         if thread is not None:
             self._waiting.put(None)
@@ -65,7 +70,7 @@ class Hints:
     def _put(self, message: _Message) -> None:
         """Never blocks. A message that waits already says the same."""
         with self._lock:
-            if self._closed or message in self._waiting_set:
+            if self._closed.is_set() or message in self._waiting_set:
                 return
             if len(self._waiting_set) >= MOST_WAITING:
                 HINTS_DROPPED.labels(message[0]).inc()
@@ -79,19 +84,43 @@ class Hints:
     def _publish_all(self) -> None:
         celery, outages = make_celery(self._settings), Outages()
         try:
-            while (message := self._waiting.get()) is not None and not self._given_up:
-                with self._lock:
-                    self._waiting_set.discard(message)
-                _publish(celery, message, outages)
+            while (first := self._waiting.get()) is not None:
+                for message in together(self._gathered(first)):
+                    if not self._given_up:
+                        _publish(celery, message, outages)
         finally:
             celery.close()
+
+    def _gathered(self, first: _Message) -> list[_Message]:
+        """All that waits; a moment later, if an attempt is to be settled and more may come."""
+        if first[0] == SETTLE_ATTEMPTS:
+            self._closed.wait(GATHER_SECONDS)
+        messages = [first, *self._rest()]
+        with self._lock:
+            self._waiting_set.difference_update(messages)
+        return messages
+
+    def _rest(self) -> Iterator[_Message]:
+        with suppress(Empty):
+            while (message := self._waiting.get_nowait()) is not None:
+                yield message
+            self._waiting.put(None)  # for who waits for the next one: it is the last
+
+
+def together(messages: Sequence[_Message]) -> list[_Message]:
+    """The same, with the attempts that are to be settled in as few messages as may be."""
+    to_settle = [ids[0] for name, ids in messages if name == SETTLE_ATTEMPTS]
+    size = MOST_SETTLED_TOGETHER
+    return [message for message in messages if message[0] != SETTLE_ATTEMPTS] + [
+        (SETTLE_ATTEMPTS, tuple(to_settle[start : start + size]))
+        for start in range(0, len(to_settle), size)
+    ]
 
 
 def _publish(celery: Celery, message: _Message, outages: Outages) -> None:
     name, ids = message
-    arguments = [list(ids)] if name == PLACE_ATTEMPTS else list(ids)
     try:
-        celery.send_task(name, args=arguments)
+        celery.send_task(name, args=[list(ids)] if ids else [])
     except Exception as error:  # noqa: BLE001 - the thread must outlive whatever a broker does
         HINTS_DROPPED.labels(name).inc()
         outages.away("broker", f"{type(error).__name__}: {error}")

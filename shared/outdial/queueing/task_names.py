@@ -9,8 +9,8 @@ DISPATCH_EVERY_SECONDS = 1.0
 PLACE_ATTEMPTS = "outdial.place_attempts"
 """Dial queued attempts. Argument: their ids, as text."""
 
-SETTLE_ATTEMPT = "outdial.settle_attempt"
-"""Read an attempt's events and do what follows. Argument: its id, as text."""
+SETTLE_ATTEMPTS = "outdial.settle_attempts"
+"""Read the events of attempts and do what follows. Argument: their ids, as text."""
 
 SWEEP = "outdial.sweep"
 """Look for what was lost, and mend it. No arguments."""
@@ -20,6 +20,6 @@ DIAL_QUEUE, SETTLE_QUEUE, SWEEP_QUEUE = "dial", "settle", "sweep"
 QUEUE_OF: dict[str, str] = {
     DISPATCH: SWEEP_QUEUE,  # ticks are short: they must not wait behind calls that are placed
     PLACE_ATTEMPTS: DIAL_QUEUE,
-    SETTLE_ATTEMPT: SETTLE_QUEUE,
+    SETTLE_ATTEMPTS: SETTLE_QUEUE,
     SWEEP: SWEEP_QUEUE,
 }
