@@ -65,7 +65,7 @@ async def test_attempts_to_settle_go_together(
     assert {name for name, _ in told} == {SETTLE_ATTEMPTS}
     parts = [ids for _, (ids,) in told]
     assert sorted(map(len, parts)) == [3, MOST_SETTLED_TOGETHER]
-    assert sorted(sum(parts, [])) == sorted(map(str, attempts))
+    assert sorted(one for part in parts for one in part) == sorted(map(str, attempts))
     assert await messages(runtime, "dial", 1) == [(PLACE_ATTEMPTS, [[str(attempts[1])]])]
 
 
