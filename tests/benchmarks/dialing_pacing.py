@@ -6,7 +6,8 @@ slot is reserved for each call all the same.
 
 In truth the carrier has machines of its own. Here it shares ours, so its loop goes before all
 others where that is allowed: what it writes down is when a call came, not when it had time to look.
-`cores_busy` is how much of all cores everything together took: near 1, there was no room.
+`cores_busy` is how much of all cores everything together took, `cores_stolen` how much of them the
+host gave to other machines: with both near 1 together, there was no room.
 """
 
 import csv
@@ -58,9 +59,9 @@ def _one(folder: Path, rate: float, workers: int) -> dict[str, Any]:
             realtime = let_go_first(house.child("sandbox-carrier").pid)
             _start(api, folder / "leads.csv", int(rate * (SECONDS + 30)) + 20)
             began = _first_call(carrier)
-            busy, passed = _core_ticks()
+            before = _core_ticks()
             time.sleep(max(0.0, began + SECONDS - time.time()))
-            busy_now, passed_now = _core_ticks()
+            busy, stolen = _shares(before, _core_ticks())
             summary = carrier.get(
                 "/sandbox/ledger/summary",
                 params={"limit": rate, "since": began, "until": began + SECONDS},
@@ -68,18 +69,28 @@ def _one(folder: Path, rate: float, workers: int) -> dict[str, Any]:
             return {
                 **_judged(rate, workers, summary.json()),
                 "carrier_realtime": realtime,
-                "cores_busy": round((busy_now - busy) / (passed_now - passed), 3),
+                "cores_busy": busy,
+                "cores_stolen": stolen,
             }
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _core_ticks() -> tuple[float, float]:
-    """Since the machine started, of all cores together: those that were busy, and all."""
-    fields = Path("/proc/stat").read_text("ascii").split("\n", 1)[0].split()[1:9]
-    user, nice, system, idle, iowait, *others = map(float, fields)
-    busy = user + nice + system + sum(others)
-    return busy, busy + idle + iowait
+_TICKS = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
+
+
+def _core_ticks() -> dict[str, float]:
+    """Of all cores together, since the machine started."""
+    fields = Path("/proc/stat").read_text("ascii").split("\n", 1)[0].split()[1:]
+    return dict(zip(_TICKS, map(float, fields), strict=False))
+
+
+def _shares(before: dict[str, float], after: dict[str, float]) -> tuple[float, float]:
+    """The shares of the cores that were busy here, and that the host had taken away."""
+    ticks = {name: after[name] - before[name] for name in _TICKS}
+    passed, stolen = sum(ticks.values()), ticks["steal"]
+    free = ticks["idle"] + ticks["iowait"]
+    return round((passed - free - stolen) / passed, 3), round(stolen / passed, 3)
 
 
 def _start(api: ApiClient, file: Path, leads: int) -> None:
