@@ -63,6 +63,8 @@ _ROUTERS = (
     keys.router,
 )
 
+CONNECTIONS = 20  # to Postgres: an upload or an export keeps one for as long as it lasts
+
 DESCRIPTION = """Outbound calling with a voice AI: queue leads, follow calls, read outcomes.
 
 Send an API key as `Authorization: Bearer od_...`. Errors are `application/problem+json`. Lists come
@@ -77,7 +79,7 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with (
-            open_runtime(settings) as runtime,
+            open_runtime(settings, CONNECTIONS) as runtime,
             open_gateway(runtime) as gateway,
             writing_facts(runtime) as writing,
             _prepared(runtime),

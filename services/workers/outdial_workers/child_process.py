@@ -18,6 +18,8 @@ from outdial.thread_switches import switch_threads_often
 
 T = TypeVar("T")
 
+CONNECTIONS = 6  # to Postgres: what one processor can keep busy, and a worker has several children
+
 
 class Child:
     """The loop, and what is open in it."""
@@ -26,7 +28,7 @@ class Child:
         self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
         self._open = AsyncExitStack()
         self.runtime: Runtime = self.run(
-            self._open.enter_async_context(open_runtime(settings)),
+            self._open.enter_async_context(open_runtime(settings, CONNECTIONS)),
         )
         gc.freeze()  # what was made at the start lives on: collections need not look at it
 

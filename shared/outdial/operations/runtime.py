@@ -39,10 +39,11 @@ class Runtime:
 
 
 @asynccontextmanager
-async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
+async def open_runtime(settings: Settings, connections: int = 10) -> AsyncIterator[Runtime]:
     """Open the stores of `settings`; everything is closed on the way out.
 
-    Nothing connects here: a store that is away is noticed by who needs it.
+    Nothing connects here: a store that is away is noticed by who needs it. `connections`: to
+    Postgres, at most.
     """
     # A burst waits for a connection; the plain pool would refuse the hundredth request at once.
     pool = BlockingConnectionPool.from_url(
@@ -57,7 +58,7 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
     carrier = TwilioCarrier(settings)
     hints = Hints(settings)
     try:
-        async with open_sessions(settings.database_url) as sessions:
+        async with open_sessions(settings.database_url, connections) as sessions:
             yield Runtime(settings, sessions, redis, carrier, hints)
     finally:
         hints.close()

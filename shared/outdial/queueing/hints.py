@@ -23,7 +23,7 @@ from outdial.settings import Settings
 MOST_WAITING = 10_000
 CLOSING_SECONDS = 3.0
 GATHER_SECONDS = 0.1
-MOST_SETTLED_TOGETHER = 10  # each has a connection to Postgres, of which a process keeps so many
+MOST_SETTLED_TOGETHER = 10  # a burst is shared out among workers
 
 _Message = tuple[str, tuple[str, ...]]
 

@@ -73,14 +73,18 @@ class Sessions:
 
 
 @asynccontextmanager
-async def open_sessions(database_url: str, pool_size: int = 10) -> AsyncIterator[Sessions]:
-    """Sessions over a pool that is closed on the way out. Nothing connects yet."""
+async def open_sessions(database_url: str, connections: int = 10) -> AsyncIterator[Sessions]:
+    """Sessions over a pool that is closed on the way out. Nothing connects yet.
+
+    `connections`: the most it opens, and keeps. Who finds none free waits: one opened for a moment
+    would cost Postgres a process, and every statement on it is parsed and planned for the first time.
+    """
     engine = create_async_engine(
         database(database_url),
         connect_args=CONNECT,
         hide_parameters=True,  # people's numbers do not go into error messages
-        max_overflow=pool_size,
-        pool_size=pool_size,
+        pool_size=connections,
+        max_overflow=0,
         pool_timeout=10,
         pool_use_lifo=True,  # the one used last has its statements prepared
     )

@@ -67,7 +67,7 @@ def revoke(
 
 def _in_database(url: str, name: str, role: Role) -> dict[str, Any]:
     async def make() -> dict[str, Any]:
-        async with open_sessions(url, pool_size=1) as sessions:
+        async with open_sessions(url, connections=1) as sessions:
             made = await create_api_key(sessions, name, role)
         return {"id": str(made.key.id), "name": name, "role": role, "key": made.secret}
 

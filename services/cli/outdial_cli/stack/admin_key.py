@@ -22,7 +22,7 @@ def admin_key(database_url: str, file: Path) -> str:
 
 
 async def _known_or_new(database_url: str, kept: str) -> str:
-    async with open_sessions(database_url, pool_size=1) as sessions:
+    async with open_sessions(database_url, connections=1) as sessions:
         if kept and await find_api_key(sessions, kept):
             return kept
         return (await create_api_key(sessions, "first admin", "admin")).secret
