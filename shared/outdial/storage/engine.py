@@ -77,7 +77,7 @@ async def open_sessions(database_url: str, connections: int = 10) -> AsyncIterat
     """Sessions over a pool that is closed on the way out. Nothing connects yet.
 
     `connections`: the most it opens, and keeps. Who finds none free waits: one opened for a moment
-    would cost Postgres a process, and every statement on it is parsed and planned for the first time.
+    costs Postgres a process, and every statement on it is parsed and planned for the first time.
     """
     engine = create_async_engine(
         database(database_url),
