@@ -80,13 +80,14 @@ _LOCK = locking(Attempt)
 
 async def of_lead(session: AsyncSession, lead_id: uuid.UUID) -> list[Attempt]:
     """Every attempt of a lead, the oldest first."""
-    return list(
-        await session.scalars(
-            select(Attempt)
-            .where(Attempt.lead_id == lead_id)
-            .order_by(Attempt.queued_at, Attempt.id)
-        )
-    )
+    return list(await session.scalars(_OF_LEAD, {"lead": lead_id}))
+
+
+_OF_LEAD = (
+    select(Attempt)
+    .where(Attempt.lead_id == bindparam("lead"))
+    .order_by(Attempt.queued_at, Attempt.id)
+)
 
 
 async def lock_live_of_number(session: AsyncSession, *phones: str) -> list[Attempt]:

@@ -1,16 +1,15 @@
 """What a number has been through: when it was called and spoken with, in every campaign."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
-from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy import ColumnElement, Select, Text, and_, any_, bindparam, func, or_, select
+from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from outdial.domain.attempt_state import AttemptState
 from outdial.domain.call_outcome import Outcome
 from outdial.domain.limits import WEEK, NumberPast
-from outdial.storage.one_of import is_one_of
 from outdial.storage.tables import Attempt
 
 _QUEUED_BEFORE = timedelta(days=1)
@@ -42,19 +41,27 @@ async def pasts_of(
     pasts = dict.fromkeys(wanted, NumberPast())
     if not wanted:
         return pasts
+    since = {"dialed": now - WEEK, "queued": now - back - _QUEUED_BEFORE}
+    rows = await session.execute(_PASTS, {"phones": wanted, **since})
+    for phone, moments, spoken_at in rows.tuples():
+        pasts[phone] = NumberPast(tuple(filter(None, moments or ())), spoken_at)
+    return pasts
+
+
+def _pasts() -> Select[str, Sequence[datetime | None], datetime | None]:
     dialed = func.array_agg(aggregate_order_by(Attempt.intent_at, Attempt.intent_at)).filter(
-        COUNTS, Attempt.intent_at > now - WEEK
+        COUNTS, Attempt.intent_at > bindparam("dialed")
     )
-    rows = await session.execute(
+    return (
         select(Attempt.phone, dialed, func.max(Attempt.ended_at).filter(IS_CONVERSATION))
         .where(
-            is_one_of(Attempt.phone, wanted),
-            Attempt.queued_at > now - back - _QUEUED_BEFORE,
+            Attempt.phone == any_(bindparam("phones", type_=ARRAY(Text))),
+            Attempt.queued_at > bindparam("queued"),
             Attempt.state == AttemptState.ENDED,
             or_(COUNTS, IS_CONVERSATION),
         )
         .group_by(Attempt.phone)
     )
-    for phone, moments, spoken_at in rows.tuples():
-        pasts[phone] = NumberPast(tuple(filter(None, moments or ())), spoken_at)
-    return pasts
+
+
+_PASTS = _pasts()
