@@ -9,8 +9,8 @@ providers, one after the other in one run, each alone on one core. Writes var/be
     own_share_ms        of it: no provider's, nor the silence that the bot's settings wait for
     first_audio_ms      the stream's `start` to the first audible sound, at capacity
     start_stall_ms      how long the event loop did not answer while another call was prepared and
-                        began (the worst of the starts; `start_stall` has each of them, and how long
-                        the machine itself stood still meanwhile)
+                        began (the worst of the starts, but for moments at which the machine itself
+                        stood still; `start_stall` has each of them, with and without)
     pod_late_ms         how long the bot's event loop takes to answer a ping, all through a step
     limited_by          whose core was full when one step more went wrong; its loads stand in
                         `beyond_capacity`, and those of every step in `rounds`
@@ -48,6 +48,7 @@ QUICK = bool(os.environ.get("OUTDIAL_BENCH_QUICK"))
 SECONDS = float(os.environ.get("OUTDIAL_BENCH_SECONDS", "13" if QUICK else "25"))
 CALLS = int(os.environ.get("OUTDIAL_BENCH_CALLS", "100" if QUICK else "1000"))
 STARTS = 3 if QUICK else 12
+AFTER_PAUSE = 0.01  # what waited meanwhile goes first
 CYCLE_SECONDS = 10.0  # a sentence, the wait, the reply, and a breath
 AT_ONCE = 50  # of the calls that follow one another
 WITHIN_MS = 100
@@ -242,27 +243,32 @@ async def stalls(lab: Lab, bot: Bot) -> dict[str, Any]:
     """How long one live call's event loop does not answer when others start beside it.
 
     The live call's caller is a process of its own, which goes before all others where that may be
-    (`caller_realtime`): a pong that waited for it would be taken for one that came late.
-    `machine_worst`: how long the machine itself stood still meanwhile (null: nobody could look).
-    `worst_undisturbed`: of the starts while which it did not, for a millisecond or longer.
+    (`caller_realtime`): a pong that waited for it would be taken for one that came late. Pings that
+    were under way when a core of the machine stood still say nothing of the bot: `each` is without
+    them (`left_out` of all), `each_with_pauses` with them. The same where nobody could look.
     """
     async with watching() as pauses, open_callers() as live:
         realtime = let_go_first(live.pid)
         windows, pings = await _starts(lab, live, bot)
     usual = statistics.median(trip for _, trip in pings)
-    begin, end = windows[0][0], windows[-1][1]
-    each = [max(trip for sent, trip in pings if a <= sent <= b) - usual for a, b in windows]
-    machine = [pauses.worst_ms(a, b) for a, b in windows]
-    undisturbed = [one for one, paused in zip(each, machine, strict=True) if paused == 0]
-    quiet = [trip - usual for sent, trip in pings if begin - 4 <= sent < begin - 0.2]
+    late = [
+        (sent, trip - usual, pauses.any_within(sent - AFTER_PAUSE, sent + trip))
+        for sent, trip in pings
+    ]
+    of_starts = [[one for one in late if begin <= one[0] <= end] for begin, end in windows]
+    each = [max((by for _, by, paused in some if not paused), default=0.0) for some in of_starts]
+    with_pauses = [max(by for _, by, _ in some) for some in of_starts]
+    left_out = [paused for some in of_starts for _, _, paused in some]
+    first = windows[0][0]
+    quiet = [by for sent, by, paused in late if first - 4 <= sent < first - 0.2 and not paused]
     return {
         "worst": round(1000 * max(each), 2),
         "p50": round(1000 * statistics.median(each), 2),
         "each": [round(1000 * one, 2) for one in each],
-        "without_starts_worst": round(1000 * max(quiet), 2),
-        "machine_worst": pauses.worst_ms(begin, end),
-        "machine_each": machine,
-        "worst_undisturbed": round(1000 * max(undisturbed), 2) if undisturbed else None,
+        "each_with_pauses": [round(1000 * one, 2) for one in with_pauses],
+        "left_out": round(sum(left_out) / len(left_out), 3),
+        "without_starts_worst": round(1000 * max(quiet, default=0.0), 2),
+        "pauses_seen": pauses.seen is not None,
         "caller_realtime": realtime,
     }
 
