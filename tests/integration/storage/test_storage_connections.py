@@ -1,4 +1,6 @@
-"""Connections that Postgres let go of: found before they are used, or by who uses them first."""
+"""Connections to Postgres: how many, and what becomes of those that it let go of."""
+
+import asyncio
 
 import psycopg
 import pytest
@@ -9,6 +11,19 @@ from outdial.operations.runtime import Runtime
 from outdial.storage import engine
 
 pytestmark = pytest.mark.integration
+
+
+async def test_none_is_opened_for_a_moment(database_url: str) -> None:
+    """Each would be a process of Postgres', with every statement to plan for the first time."""
+    async with engine.open_sessions(database_url, connections=2) as sessions:
+
+        async def ask() -> int | None:
+            async with sessions() as session:
+                # Long enough that all ask before the first is answered.
+                pid: int | None = await session.scalar(_OWN_LATER)
+                return pid
+
+        assert len(set(await asyncio.gather(*(ask() for _ in range(8))))) == 2
 
 
 async def test_one_that_broke_while_nobody_used_it_is_replaced(
@@ -34,6 +49,7 @@ async def test_one_that_broke_a_moment_ago_fails_once(
 
 
 _OWN = text("SELECT pg_backend_pid()")
+_OWN_LATER = text("SELECT pg_backend_pid() FROM pg_sleep(0.1)")
 
 
 async def _backend(runtime: Runtime) -> int:
