@@ -2,8 +2,8 @@
 
 A request must never wait for the broker (a Redis that hangs holds a publisher for seconds), so
 hints go into a bounded queue that one thread empties. When it is full they are dropped. A message
-costs publisher, worker and child several times what settling an attempt does, so attempts to settle
-gather for a moment and go in one.
+costs its publisher, the worker and its child about as much as settling an attempt does, so attempts
+to settle gather for a moment and go together.
 """
 
 import threading
