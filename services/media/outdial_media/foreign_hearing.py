@@ -23,6 +23,7 @@ from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.stt_service import STTService
 
 from outdial_media.pipecat_services import close_client
+from outdial_media.shared_tls import SharesTls
 from outdial_media.sound_taker import TakesSound
 from outdial_media.twilio_frames import SAMPLE_RATE
 
@@ -102,4 +103,4 @@ class HearsOn(TakesSound, _Base):
 
 def hearing_class(cls: type[Any]) -> type[HearsOn]:
     """The service as a call's recogniser."""
-    return type(f"Phone{cls.__name__}", (HearsOn, cls), {})
+    return type(f"Phone{cls.__name__}", (HearsOn, SharesTls, cls), {})

@@ -37,6 +37,7 @@ from pipecat.services.llm_service import LLMService
 
 from outdial_media.model_answer import BadAnswer
 from outdial_media.pipecat_services import close_client
+from outdial_media.shared_tls import SharesTls
 
 Told = str | FunctionCallFromLLM | BaseException | None
 """A piece of text, a call of a tool, what went wrong, or that this was all."""
@@ -54,7 +55,7 @@ class ForeignModel:
 
     def __init__(self, make: Callable[[type[Any]], LLMService[Any]], cls: type[Any]) -> None:
         self._make = make
-        self._class = type(f"Asked{cls.__name__}", (_Asked, cls), {})
+        self._class = type(f"Asked{cls.__name__}", (_Asked, SharesTls, cls), {})
         self._idle: list[Any] = []
         self.chat = self.completions = self  # AsyncOpenAI's path to `create`
 

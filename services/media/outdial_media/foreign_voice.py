@@ -18,6 +18,7 @@ from pipecat.services.tts_service import TTSService
 
 from outdial_media.pipecat_services import close_client
 from outdial_media.pipeline_run import PipelineRun
+from outdial_media.shared_tls import SharesTls
 from outdial_media.spare_voice import SpeaksOn, VoiceLost
 from outdial_media.twilio_frames import SAMPLE_RATE
 
@@ -88,12 +89,12 @@ class ForeignVoice(AtPhoneRate, SpeaksOn):
 
 def speaking_class(cls: type[Any]) -> type[ForeignVoice]:
     """The service as a call's voice."""
-    return type(f"Phone{cls.__name__}", (ForeignVoice, InTime, cls), {})
+    return type(f"Phone{cls.__name__}", (ForeignVoice, InTime, SharesTls, cls), {})
 
 
 def once_class(cls: type[Any]) -> type[Any]:
     """The service as `speak_once` wants it."""
-    return type(f"Once{cls.__name__}", (AtPhoneRate, cls), {})
+    return type(f"Once{cls.__name__}", (AtPhoneRate, SharesTls, cls), {})
 
 
 async def speak_once(make: Callable[[], Any], text: str) -> bytes:

@@ -7,12 +7,10 @@ pools and TLS contexts are shared (17 ms of blocking each); every call has socke
 """
 
 import asyncio
-import ssl
 from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 import structlog
-from deepgram import AsyncDeepgramClient, DeepgramClientEnvironment
 from pipecat.services.deepgram.stt import DeepgramSTTService
 from pipecat.services.deepgram.tts import DeepgramTTSService
 from pipecat.services.groq.llm import GroqLLMService
@@ -21,6 +19,7 @@ from pipecat.services.stt_latency import DEEPGRAM_TTFS_P99
 from outdial.domain.call_template import CallTemplate, ServiceChoice
 from outdial.domain.languages import deepgram_language
 from outdial.settings import Settings
+from outdial_media.deepgram_client import deepgram_client
 from outdial_media.foreign_hearing import HearsOn
 from outdial_media.foreign_services import ForeignServices
 from outdial_media.foreign_voice import ForeignVoice
@@ -52,13 +51,7 @@ class SpeechServices:
         ws_url = _with_scheme(settings.deepgram_base_url, secure="wss", plain="ws")
         self._deepgram_ws = ws_url
         self._deepgram_key = settings.deepgram_api_key.get_secret_value()
-        self._tls = ssl.create_default_context() if ws_url.startswith("wss") else None
-        self._deepgram = AsyncDeepgramClient(
-            api_key=self._deepgram_key,
-            environment=DeepgramClientEnvironment(
-                base=http_url, production=ws_url, agent=ws_url, agent_rest=http_url
-            ),
-        )
+        self._deepgram = deepgram_client(self._deepgram_key, http_url, ws_url)
         self.models = ModelEndpoints(settings)
         self.foreign = ForeignServices()
         self.sockets = ProviderSockets(settings.provider_sockets)
@@ -132,7 +125,6 @@ class SpeechServices:
             voice = self.foreign.speaking(model, template.language)
         else:
             voice = PhoneTTS(
-                self._tls,
                 api_key=self._deepgram_key,
                 base_url=self._deepgram_ws,
                 sample_rate=SAMPLE_RATE,
