@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
-from openai import AsyncOpenAI, OpenAIError
+from openai import AsyncOpenAI, NotGiven, Omit, OpenAIError
 from openai.types.chat import ChatCompletionChunk
 from openai.types.chat.chat_completion_chunk import (
     Choice,
@@ -64,17 +64,22 @@ async def ask(endpoint: Endpoint, request: Mapping[str, Any]) -> Any:
     return await endpoint.client.chat.completions.create(**asked)
 
 
-def _as_it_is(request: dict[str, Any]) -> dict[str, Any]:
-    """The same request, with its messages and tools kept from openai 2's `async_maybe_transform`.
+_OF_THE_CLIENT = {"model", "stream", "timeout", "extra_headers", "extra_query", "extra_body"}
 
-    It compares every value in them with the types of the API, and changes none: 3 ms on an idle
-    core, in which no other call's sound goes on.
+
+def _as_it_is(request: dict[str, Any]) -> dict[str, Any]:
+    """The same request, with what it says kept from openai 2's `async_maybe_transform`.
+
+    It compares every value with the types of the API, and changes none: 3 ms on an idle core, in
+    which no other call's sound goes on.
     """
-    rest = dict(request)
-    plain = {
-        name: rest.pop(name) for name in ("messages", "tools") if isinstance(rest.get(name), list)
+    rest = {name: request[name] for name in _OF_THE_CLIENT & request.keys()}
+    said = {
+        name: value
+        for name, value in request.items()
+        if name not in _OF_THE_CLIENT and not isinstance(value, NotGiven | Omit)
     }
-    return {"messages": [], **rest, "extra_body": {**(rest.get("extra_body") or {}), **plain}}
+    return {"messages": [], **rest, "extra_body": said | (rest.get("extra_body") or {})}
 
 
 class ModelAnswer:

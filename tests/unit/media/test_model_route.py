@@ -226,10 +226,24 @@ async def test_a_request_is_sent_as_it_is_by_the_client_that_is_there(
     models = Models(says("Hello."))
     tools = [{"type": "function", "function": {"name": "opt_out", "parameters": {}}}]
     messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "yes"}]
-    request = {"model": "", "messages": messages, "tools": tools, "extra_body": {"seed": 3}}
+    said = {"messages": messages, "tools": tools, "temperature": 0.3, "top_p": omit}
+    request = said | {"model": "", "extra_body": {"seed": 3}}
     async for _ in await models.route().create(**request, stream=True):
         pass
     (asked,) = models.asked
-    assert (asked["messages"], asked["tools"], asked["seed"]) == (messages, tools, 3)
-    assert [(data["messages"], data["tools"]) for data in walked] == [([], omit)]
+    assert asked == {
+        "model": "first",
+        "stream": True,
+        "messages": messages,
+        "tools": tools,
+        "temperature": 0.3,
+        "seed": 3,
+    }
+    (data,) = walked
+    assert {name for name, value in data.items() if value is not omit} == {
+        "messages",
+        "model",
+        "stream",
+    }
+    assert data["messages"] == []
     assert models.client._platform is not None, "a copy of the client would have to ask for it"
