@@ -30,7 +30,7 @@ from outdial_media.instructions import system_instruction
 from outdial_media.last_words import GOODBYE_SECONDS, LastWords, hang_up
 from outdial_media.machine import MachineMessage
 from outdial_media.opening import Opening
-from outdial_media.pipeline import build_pipeline
+from outdial_media.pipeline import CallPipeline, build_pipeline
 from outdial_media.pipeline_run import PipelineRun
 from outdial_media.shared_models import SharedModels
 from outdial_media.silent_person import SilentPerson
@@ -58,30 +58,44 @@ class Kit:
     http: GuardedHttp
 
 
+async def make_conversation(
+    kit: Kit, brief: ConversationBrief, line: TelephoneLine
+) -> "Conversation":
+    """A conversation that waits for its call, made a little at a time."""
+    course = Course()
+    local_time = datetime.now(zone_of(brief.timezone)).strftime("%A, %Y-%m-%d, %H:%M")
+    pipeline = await build_pipeline(
+        line,
+        brief.template,
+        kit.models,
+        kit.services,
+        instruction=system_instruction(brief, local_time),
+        muted=lambda: not course.is_talking,
+    )
+    await asyncio.sleep(0)
+    return Conversation(kit, brief, line, course, pipeline)
+
+
 class Conversation:
     """Owns everything of one call; `talk` returns when nothing of it is left."""
 
-    def __init__(self, kit: Kit, brief: ConversationBrief, line: TelephoneLine) -> None:
+    def __init__(
+        self,
+        kit: Kit,
+        brief: ConversationBrief,
+        line: TelephoneLine,
+        course: Course,
+        pipeline: CallPipeline,
+    ) -> None:
         self._kit = kit
         self.brief = brief
         self._line = line
-        self._course = course = Course()
+        self._course = course
+        self._pipeline = pipeline
         self._writer = BackgroundWriter(str(brief.attempt_id))
         self._transcript = Transcript(kit.runtime, brief, self._writer)
         self._tools = Tools(kit.runtime, brief, self, kit.http)
-        zone = zone_of(brief.timezone)
-        self._instruction = system_instruction(
-            brief, datetime.now(zone).strftime("%A, %Y-%m-%d, %H:%M")
-        )
-        self._pipeline = build_pipeline(
-            line,
-            brief.template,
-            kit.models,
-            kit.services,
-            system_instruction=self._instruction,
-            tools=self._tools,
-            muted=lambda: not course.is_talking,
-        )
+        self._pipeline.call_tools(self._tools)
         self._pipeline.thinking.may_answer = lambda: course.is_talking
         self._voice = Voice(self._pipeline, line)
         self._turns = TurnRecord(self._pipeline, line, self._transcript)
@@ -319,7 +333,6 @@ class Conversation:
             self._run,
             self._turns,
             self._tools,
-            self._instruction,
             self._kit.runtime.settings.closing_pass_seconds,
         )
 

@@ -76,7 +76,6 @@ class LastWords:
     run: PipelineRun
     turns: TurnRecord
     tools: Tools
-    system_instruction: str
     closing_pass_seconds: float
 
     async def act(self, *, person_hung_up: bool) -> None:
@@ -96,7 +95,7 @@ class LastWords:
             with traces.span("closing_pass", self.brief.span):
                 await closing_pass(
                     self.services.route(self.brief.template),
-                    self.system_instruction,
+                    self.pipeline.instruction,
                     messages,
                     self.tools,
                     max(1.0, deadline - time.monotonic()),

@@ -3,6 +3,7 @@
 Built around a line that need not have a socket yet.
 """
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -34,6 +35,7 @@ from outdial_media.phone_worker import PhoneWorker
 from outdial_media.shared_models import SharedModels
 from outdial_media.speech_services import SpeechServices
 from outdial_media.telephone_line import TelephoneLine
+from outdial_media.tool_schemas import tool_schemas
 from outdial_media.tools import Tools
 from outdial_media.turn_start import PhoneTurnStart
 from outdial_media.turn_taking import Patience, PhoneTurnStop
@@ -60,6 +62,7 @@ _NOT_UNDERSTOOD = (
 class CallPipeline:
     """The parts of a call's pipeline that the conversation speaks to."""
 
+    instruction: str
     context: LLMContext
     input: PhoneInput
     output: PhoneOutput
@@ -71,39 +74,49 @@ class CallPipeline:
     agent: LLMAssistantAggregator
     worker: PipelineWorker
 
+    def call_tools(self, tools: Tools) -> None:
+        """Let these do what the model calls for."""
+        for schema in tools.schemas:
+            self.thinking.register_function(schema.name, _handler(tools))
 
-def build_pipeline(
+
+async def build_pipeline(
     line: TelephoneLine,
     template: CallTemplate,
     models: SharedModels,
     services: SpeechServices,
     *,
-    system_instruction: str,
-    tools: Tools,
+    instruction: str,
     muted: Callable[[], bool],
 ) -> CallPipeline:
-    """Everything of a call that can be made before it is answered. Connects nothing yet."""
-    context = LLMContext(tools=list(tools.schemas))
-    thinking = services.thinking(template, system_instruction)
-    for schema in tools.schemas:
-        thinking.register_function(schema.name, _handler(tools))
+    """Everything of a call that can be made before it is answered. Connects nothing yet.
+
+    It takes 2 to 4 ms of the loop, in three parts: live calls have their turns between them.
+    """
+    context = LLMContext(tools=list(tool_schemas(template)))
+    hearing = services.hearing(template)
+    thinking = services.thinking(template, instruction)
+    speaking = services.speaking(template)
+    await asyncio.sleep(0)
     output = PhoneOutput(line)
     person, turn_start = _person(context, template, models, output, thinking, muted)
     parts = CallPipeline(
+        instruction=instruction,
         context=context,
         input=PhoneInput(line),
         output=output,
-        hearing=services.hearing(template),
+        hearing=hearing,
         thinking=thinking,
-        speaking=services.speaking(template),
+        speaking=speaking,
         person=person,
         turn_start=turn_start,
         agent=LLMAssistantAggregator(context),
         worker=None,  # type: ignore[arg-type]  # made of the others, below
     )
-    parts.input.listeners = (parts.hearing.hear, parts.person.hear)
+    parts.input.listeners = (hearing.hear, person.hear)
     if (noise_filter := make_filter(template.voice.noise_filter)) is not None:
         parts.input.listeners = (NoiseFiltered(noise_filter, parts.input.listeners).hear,)
+    await asyncio.sleep(0)
     parts.worker = _worker(parts)
     return parts
 

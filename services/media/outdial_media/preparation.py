@@ -18,7 +18,7 @@ from outdial.operations.conversation_record import (
 )
 from outdial.operations.look_up import look_up
 from outdial_media import metrics
-from outdial_media.conversation import Conversation, Kit
+from outdial_media.conversation import Conversation, Kit, make_conversation
 from outdial_media.provider_sockets import sockets_of
 from outdial_media.taken_apart import take_apart_soon
 from outdial_media.telephone_line import TelephoneLine
@@ -122,10 +122,7 @@ class Preparation:
         if brief is None or brief.awaits_lookup or brief.template.prepare == "none":
             return None
         line = TelephoneLine()
-        # Making a pipeline takes 2 to 3 ms: what goes before and after it has turns of its own on
-        # the loop, between which live calls have theirs.
-        await asyncio.sleep(0)
-        conversation = Conversation(self._kit, brief, line)
+        conversation = await make_conversation(self._kit, brief, line)
         try:
             if self._may_connect(brief):
                 await asyncio.sleep(0)
