@@ -23,7 +23,7 @@ from outdial.routing.pod_registry import BeatAnswer, Heartbeat
 from outdial.routing.stream_token import LIFETIME_SECONDS, StreamClaims
 from outdial_media import metrics
 from outdial_media.admission import Admission, Refused
-from outdial_media.conversation import Conversation, Kit
+from outdial_media.conversation import Conversation, Kit, make_conversation
 from outdial_media.garbage import Garbage
 from outdial_media.heartbeat import keep_beating
 from outdial_media.loop_lag import Overload, watch_lag
@@ -35,6 +35,7 @@ from outdial_media.speech_services import SpeechServices
 from outdial_media.taken_apart import take_apart_soon
 from outdial_media.telephone_line import TelephoneLine
 from outdial_media.voice_check import VoiceCheck
+from outdial_media.warm_up import warm_up
 
 _log = structlog.get_logger(__name__)
 
@@ -226,7 +227,7 @@ class Pod:
         if brief is None:
             _log.warning("nothing_to_say", attempt_id=str(claims.attempt_id))
             return None
-        return Conversation(self._kit, brief, line)
+        return await make_conversation(self._kit, brief, line)
 
     def _plan_changed(self, attempt_id: UUID, standing: Standing) -> None:
         if (conversation := self._live.get(attempt_id)) is not None:
@@ -283,6 +284,7 @@ async def open_pod(runtime: Runtime) -> AsyncIterator[Pod]:
         stack.push_async_callback(services.close)
         http = GuardedHttp(read_allow_list(runtime.settings.http_tools_allow))
         stack.push_async_callback(http.close)
+        await warm_up(models, services)
         pod = Pod(Kit(runtime, models, services, http))
         pod.garbage.start()
         await stack.enter_async_context(pod.at_work())
