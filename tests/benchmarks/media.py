@@ -1,7 +1,8 @@
 """`make bench ONLY=media`: how many conversations a core holds, beside the stock Pipecat bot.
 
 Our pod and the bot that `pipecat init` writes take calls from the same callers, with the same
-providers, one after the other in one run, each alone on one core. Writes var/bench/media.json.
+providers (over TLS, as they are outside), one after the other in one run, each alone on one core.
+Writes var/bench/media.json.
 
     calls_per_core      the most calls at once whose 95th percentile of voice-to-voice is within
                         100 ms of one call's, without an underrun, all replies given

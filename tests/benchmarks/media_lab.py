@@ -4,10 +4,12 @@ import asyncio
 import json
 import os
 import sys
+import tempfile
 import urllib.request
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Protocol
 
 from media_callers import Job
@@ -22,6 +24,7 @@ from media_processes import (
     pin,
     until,
 )
+from media_tls import Certificates, make_certificates
 
 
 class Bot(Protocol):
@@ -65,10 +68,19 @@ class Lab:
     """Callers and providers, and what they cost."""
 
     def __init__(
-        self, callers: Callers, providers: asyncio.subprocess.Process, providers_url: str
+        self,
+        callers: Callers,
+        providers: asyncio.subprocess.Process,
+        providers_url: str,
+        tls_port: int,
+        certificates: Certificates,
     ) -> None:
         self.run = callers.run
         self.providers, self.providers_url = providers, providers_url
+        self.secure_url = f"https://127.0.0.1:{tls_port}"
+        """Where bots find Deepgram and Groq."""
+        self.environment = certificates.environment
+        """With this they trust them."""
         self.others: Callable[[], dict[str, int]] = dict
         """Further processes beside the bot, by name."""
         self._callers = callers
@@ -94,11 +106,17 @@ async def open_lab() -> AsyncIterator[Lab]:
     """Callers and providers, on the core beside the bot's."""
     pin(os.getpid(), OTHER_CORE)  # and all children, but for the bot
     async with AsyncExitStack() as stack:
-        port = free_port()
-        command = (sys.executable, str(HERE / "media_providers.py"), str(port))
+        port, tls_port = free_port(), free_port()
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-tls-"))
+        certificates = make_certificates(Path(folder))
+        command = (
+            sys.executable, str(HERE / "media_providers.py"), str(port), str(tls_port),
+            str(certificates.shown),
+        )  # fmt: skip
         providers = await stack.enter_async_context(child(command))
         callers = await stack.enter_async_context(open_callers())
-        lab = Lab(callers, providers, f"http://127.0.0.1:{port}")
+        url = f"http://127.0.0.1:{port}"
+        lab = Lab(callers, providers, url, tls_port, certificates)
         await until(lambda: lives(providers) and answers(f"{lab.providers_url}/bench/turns"), 60)
         yield lab
 

@@ -102,15 +102,16 @@ async def open_pod(lab: Lab, turns: Turns | None = None) -> AsyncIterator[OurPod
     """Stores, a template, and a pod."""
     async with AsyncExitStack() as stack:
         stores = await stack.enter_async_context(open_stores("media", durable=False))
-        settings = _settings(stores, lab.providers_url)
+        settings = _settings(stores, lab)
         runtime = await stack.enter_async_context(open_runtime(settings))
         await rebuild(runtime.redis, [])
         agent = Agent("Ada", GREETING, "Ask whether they can come.", max_minutes=30)
         template = CallTemplate("bench", agent, turns=turns or Turns())
         template_id = (await create_template(runtime, template)).id
         command = (sys.executable, "-m", "outdial_media")
+        environment = _environment(settings) | lab.environment
         process = await stack.enter_async_context(
-            child(command, env=_environment(settings), cwd=stores.base, core=BOT_CORE)
+            child(command, env=environment, cwd=stores.base, core=BOT_CORE)
         )
         pids = {"postgres": stores.postgres.child.pid, "redis": stores.redis.child.pid}
         lab.others = lambda: pids
@@ -120,7 +121,7 @@ async def open_pod(lab: Lab, turns: Turns | None = None) -> AsyncIterator[OurPod
         yield OurPod(process.pid, settings, runtime, template_id)
 
 
-def _settings(stores: Stores, providers: str) -> Settings:
+def _settings(stores: Stores, lab: Lab) -> Settings:
     port = free_port()
     return Settings(
         _env_file=None,
@@ -129,11 +130,11 @@ def _settings(stores: Stores, providers: str) -> Settings:
         public_url="https://bench.test",
         twilio_account_sid="AC" + "0" * 32,
         twilio_auth_token="bench",
-        twilio_api_base_url=providers,
+        twilio_api_base_url=lab.providers_url,
         deepgram_api_key="bench",
-        deepgram_base_url=providers,
+        deepgram_base_url=lab.secure_url,
         groq_api_key="bench",
-        groq_base_url=providers,
+        groq_base_url=lab.secure_url,
         pod_id="bench",
         pod_slots=SLOTS,
         port=port,

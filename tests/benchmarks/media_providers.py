@@ -1,6 +1,7 @@
 """Deepgram's and Groq's protocols (and the two Twilio calls that bots make), with set delays.
 
-`python media_providers.py PORT`. The sandbox's providers really recognise, which costs more than a
+`python media_providers.py PORT TLS_PORT CERTIFICATE`: plain on the one, and on the other over TLS,
+as Deepgram and Groq are outside. The sandbox's providers really recognise, which costs more than a
 pod does; these know what is said (media_speech.py) and answer when its sound has come in: the same
 delays for every bot. What they saw of each turn is handed out by `GET /bench/turns`.
 
@@ -10,6 +11,7 @@ model's first token and each one after; a voice's first byte, and then six times
 
 import asyncio
 import json
+import ssl
 import sys
 import time
 from dataclasses import dataclass, field
@@ -304,13 +306,16 @@ def _whole(model: str) -> dict[str, Any]:
     return {**head, "choices": [choice], "usage": usage}
 
 
-async def _serve(port: int) -> None:
+async def _serve(port: int, tls_port: int, certificate: str) -> None:
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(_Provider, "127.0.0.1", port)
-    await server.serve_forever()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    secure = await loop.create_server(_Provider, "127.0.0.1", tls_port, ssl=context)
+    plain = await loop.create_server(_Provider, "127.0.0.1", port)
+    await asyncio.gather(plain.serve_forever(), secure.serve_forever())
 
 
 if __name__ == "__main__":
     for text in (GREETING, REPLY, *REPLY.split(". ")):
         spoken(text, AGENT_VOICE)
-    uvloop.run(_serve(int(sys.argv[1])))
+    uvloop.run(_serve(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]))

@@ -45,7 +45,7 @@ async def open_stock(lab: Lab) -> AsyncIterator[StockBot]:
         await asyncio.to_thread(_install, venv)
         await asyncio.to_thread(_generate, venv, base)
         folder = base / "stockbot/server"
-        _address(folder / "bot.py", lab.providers_url)
+        _address(folder / "bot.py", lab)
         port = free_port()
         command = (
             str(venv / "bin/python"), "bot.py", "-t", "twilio", "--host", "127.0.0.1",
@@ -61,7 +61,7 @@ async def open_stock(lab: Lab) -> AsyncIterator[StockBot]:
             "GROQ_API_KEY": "bench",
             "GROQ_MODEL": "openai/gpt-oss-120b",
             "BENCH_TWILIO": lab.providers_url,
-        }
+        } | lab.environment
         async with child(command, env=env, cwd=folder, core=BOT_CORE) as process:
             await until(lambda: lives(process) and listens(port), 90)
             await asyncio.sleep(1)
@@ -91,13 +91,13 @@ def _install(venv: Path) -> None:
     done.write_text(PIPECAT)
 
 
-def _address(bot: Path, providers: str) -> None:
+def _address(bot: Path, lab: Lab) -> None:
     """Point the bot at the stand-ins. A scaffold that changed stops the bench here."""
-    ws = providers.replace("http", "ws", 1)
-    _replace(bot, "https://api.twilio.com", providers)
+    ws = lab.secure_url.replace("http", "ws", 1)
+    _replace(bot, "https://api.twilio.com", lab.providers_url)
     for service in ("DeepgramSTTService(", "DeepgramTTSService("):
         _replace(bot, f"= {service}", f'= {service}base_url="{ws}", ')
-    _replace(bot, "= GroqLLMService(", f'= GroqLLMService(base_url="{providers}/openai/v1", ')
+    _replace(bot, "= GroqLLMService(", f'= GroqLLMService(base_url="{lab.secure_url}/openai/v1", ')
 
 
 def _replace(path: Path, old: str, new: str) -> None:
