@@ -11,7 +11,10 @@ Writes var/bench/media.json.
     first_audio_ms      the stream's `start` to the first audible sound, at capacity
     start_stall_ms      how long the event loop did not answer while another call was prepared and
                         began (the worst of the starts, but for moments at which the machine itself
-                        stood still; `start_stall` has each of them, with and without)
+                        stood still; `start_stall` has each of them, with and without, and the same
+                        of as many stretches of that call in which none started)
+    spin_ms             how long a fixed piece of work took beside a step, on the other core: in the
+                        slow hours of a machine's host, everything costs so much more
     pod_late_ms         how long the bot's event loop takes to answer a ping, all through a step
     limited_by          whose core was full when one step more went wrong; its loads stand in
                         `beyond_capacity`, and those of every step in `rounds`
@@ -33,7 +36,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from going_first import let_go_first
 from http_load import quantile
@@ -49,6 +52,7 @@ QUICK = bool(os.environ.get("OUTDIAL_BENCH_QUICK"))
 SECONDS = float(os.environ.get("OUTDIAL_BENCH_SECONDS", "13" if QUICK else "25"))
 CALLS = int(os.environ.get("OUTDIAL_BENCH_CALLS", "100" if QUICK else "1000"))
 STARTS = 3 if QUICK else 12
+QUIET_SECONDS = 3.0  # as long as a start is looked at
 AFTER_PAUSE = 0.01  # what waited meanwhile goes first
 CYCLE_SECONDS = 10.0  # a sentence, the wait, the reply, and a breath
 AT_ONCE = 50  # of the calls that follow one another
@@ -60,6 +64,16 @@ OUT = VAR / "media.json"
 
 _SILENCE = {"ours": Turns().silence_ms / 1000, "stock": 0.2}  # pipecat 1.14's VAD_STOP_SECS
 _FIRST_STEP = {"ours": 32, "stock": 8}
+
+
+class Sample(NamedTuple):
+    """What the processes have used until now (seconds of processor), and hold."""
+
+    at: float
+    bot: float
+    beside: dict[str, float]
+    rss_mb: float
+    spin_ms: float
 
 
 @dataclass
@@ -79,6 +93,7 @@ class Round:
     rss_mb: float = 0.0
     callers_late_ms: dict[str, float] = field(default_factory=dict)
     pod_late: list[float] = field(default_factory=list)
+    spin_ms: float = 0.0
 
     def is_good(self, one: "Round") -> bool:
         """Whether callers are served as one alone was."""
@@ -106,6 +121,7 @@ class Round:
             "rss_mb": round(self.rss_mb, 1),
             "callers_late_ms": self.callers_late_ms,
             "pod_late_ms": _ms(self.pod_late),
+            "spin_ms": round(self.spin_ms, 2),
         }
 
 
@@ -119,7 +135,7 @@ async def hold(lab: Lab, bot: Bot, calls: int, seconds: float = SECONDS) -> Roun
     """One round."""
     urls = await bot.lines(calls)
     await lab.turns()
-    samples: list[tuple[float, float, dict[str, float], float]] = []
+    samples: list[Sample] = []
     sampling = asyncio.create_task(_sample(lab, bot, samples))
     try:
         result = await lab.run(
@@ -134,13 +150,18 @@ async def hold(lab: Lab, bot: Bot, calls: int, seconds: float = SECONDS) -> Roun
     return done
 
 
-async def _sample(
-    lab: Lab, bot: Bot, samples: list[tuple[float, float, dict[str, float], float]]
-) -> None:
+async def _sample(lab: Lab, bot: Bot, samples: list[Sample]) -> None:
     while True:
         now = time.monotonic()
-        samples.append((now, cpu_seconds(bot.pid), lab.cpu(), rss_mb(bot.pid)))
+        samples.append(Sample(now, cpu_seconds(bot.pid), lab.cpu(), rss_mb(bot.pid), _spin_ms()))
         await asyncio.sleep(0.5)
+
+
+def _spin_ms() -> float:
+    began = time.thread_time()
+    for _ in range(50_000):
+        pass
+    return 1000 * (time.thread_time() - began)
 
 
 def _window(calls: Sequence[dict[str, Any]], seconds: float) -> tuple[float, float]:
@@ -193,19 +214,16 @@ def own_share(said: float, answer: float, events: dict[str, float], silence: flo
     return answer - silence - theirs
 
 
-def _add_load(
-    done: Round,
-    samples: Sequence[tuple[float, float, dict[str, float], float]],
-    window: tuple[float, float],
-) -> None:
-    inside = [sample for sample in samples if window[0] <= sample[0] <= window[1]]
+def _add_load(done: Round, samples: Sequence[Sample], window: tuple[float, float]) -> None:
+    inside = [sample for sample in samples if window[0] <= sample.at <= window[1]]
     if len(inside) < 2:
         return
     first, last = inside[0], inside[-1]
-    span = last[0] - first[0]
-    done.load = {"pod": (last[1] - first[1]) / span}
-    done.load |= {name: (last[2][name] - first[2][name]) / span for name in first[2]}
-    done.rss_mb = statistics.median(sample[3] for sample in inside)
+    span = last.at - first.at
+    done.load = {"pod": (last.bot - first.bot) / span}
+    done.load |= {name: (last.beside[name] - used) / span for name, used in first.beside.items()}
+    done.rss_mb = statistics.median(sample.rss_mb for sample in inside)
+    done.spin_ms = statistics.median(sample.spin_ms for sample in inside)
 
 
 async def capacity(lab: Lab, bot: Bot) -> tuple[dict[int, Round], int, Round | None]:
@@ -250,48 +268,60 @@ async def stalls(lab: Lab, bot: Bot) -> dict[str, Any]:
     """
     async with watching() as pauses, open_callers() as live:
         realtime = let_go_first(live.pid)
-        windows, pings = await _starts(lab, live, bot)
+        starting, quiet, pings = await _starts(lab, live, bot)
     usual = statistics.median(trip for _, trip in pings)
     late = [
         (sent, trip - usual, pauses.any_within(sent - AFTER_PAUSE, sent + trip))
         for sent, trip in pings
     ]
-    of_starts = [[one for one in late if begin <= one[0] <= end] for begin, end in windows]
-    each = [max((by for _, by, paused in some if not paused), default=0.0) for some in of_starts]
-    with_pauses = [max(by for _, by, _ in some) for some in of_starts]
+    of_starts = [[one for one in late if begin <= one[0] <= end] for begin, end in starting]
+    of_quiet = [[one for one in late if begin <= one[0] <= end] for begin, end in quiet]
     left_out = [paused for some in of_starts for _, _, paused in some]
-    first = windows[0][0]
-    quiet = [by for sent, by, paused in late if first - 4 <= sent < first - 0.2 and not paused]
+    return {
+        **_stretches(of_starts),
+        "left_out": round(sum(left_out) / len(left_out), 3),
+        "without_starts": _stretches(of_quiet),
+        "pauses_seen": pauses.seen is not None,
+        "caller_realtime": realtime,
+    }
+
+
+_Late = list[tuple[float, float, bool]]  # pings: sent, by how much late, while the machine paused
+
+
+def _stretches(stretches: Sequence[_Late]) -> dict[str, Any]:
+    """The latest ping of each."""
+    each = [max((by for _, by, paused in some if not paused), default=0.0) for some in stretches]
+    with_pauses = [max(by for _, by, _ in some) for some in stretches]
     return {
         "worst": round(1000 * max(each), 2),
         "p50": round(1000 * statistics.median(each), 2),
         "each": [round(1000 * one, 2) for one in each],
         "each_with_pauses": [round(1000 * one, 2) for one in with_pauses],
-        "left_out": round(sum(left_out) / len(left_out), 3),
-        "without_starts_worst": round(1000 * max(quiet, default=0.0), 2),
-        "pauses_seen": pauses.seen is not None,
-        "caller_realtime": realtime,
     }
 
 
 _Times = list[tuple[float, float]]
 
 
-async def _starts(lab: Lab, live: Callers, bot: Bot) -> tuple[_Times, _Times]:
-    """From when to when each call started, and the pings of the live one (sent, trip)."""
+async def _starts(lab: Lab, live: Callers, bot: Bot) -> tuple[_Times, _Times, _Times]:
+    """From when to when each call started, none did, and the pings of the live one (sent, trip)."""
     (first,) = await bot.lines(1)
+    seconds = (7.0 + QUIET_SECONDS) * STARTS + 8
     probing = asyncio.create_task(
-        live.run(Job(urls=[first], first_call=900, seconds=7.0 * STARTS + 8, probe=0.005))
+        live.run(Job(urls=[first], first_call=900, seconds=seconds, probe=0.005))
     )
     await asyncio.sleep(6)
-    windows = []
+    starting, quiet = [], []
     for number in range(STARTS):
         begin = time.monotonic()
         urls = await bot.lines(1)
         result = await lab.run(Job(urls=urls, first_call=901 + number, brief=True))
-        windows.append((begin, (result["calls"][0]["first_audio"] or begin) + 0.3))
+        starting.append((begin, (result["calls"][0]["first_audio"] or begin) + 0.3))
         await asyncio.sleep(1)
-    return windows, [(sent, trip) for sent, trip in (await probing)["pings"]]
+        quiet.append((time.monotonic(), time.monotonic() + QUIET_SECONDS))
+        await asyncio.sleep(QUIET_SECONDS)
+    return starting, quiet, [(sent, trip) for sent, trip in (await probing)["pings"]]
 
 
 async def growth(lab: Lab, bot: Bot) -> dict[str, Any]:
