@@ -38,13 +38,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from going_first import let_go_first
 from http_load import quantile
-from machine_pauses import watching
 from media_callers import Job
-from media_lab import Bot, Callers, Lab, open_callers, open_lab
+from media_lab import Bot, Lab, open_lab
 from media_pod import open_pod
 from media_processes import VAR, cpu_seconds, rss_mb, run
+from media_stalls import stalls
 from media_stock_bot import open_stock
 from outdial.domain.call_template import Turns
 
@@ -52,8 +51,6 @@ QUICK = bool(os.environ.get("OUTDIAL_BENCH_QUICK"))
 SECONDS = float(os.environ.get("OUTDIAL_BENCH_SECONDS", "13" if QUICK else "25"))
 CALLS = int(os.environ.get("OUTDIAL_BENCH_CALLS", "100" if QUICK else "1000"))
 STARTS = 3 if QUICK else 12
-QUIET_SECONDS = 3.0  # as long as a start is looked at
-AFTER_PAUSE = 0.01  # what waited meanwhile goes first
 CYCLE_SECONDS = 10.0  # a sentence, the wait, the reply, and a breath
 AT_ONCE = 50  # of the calls that follow one another
 WITHIN_MS = 100
@@ -258,72 +255,6 @@ def limited_by(failed: Round | None) -> str:
     return "callers" if beside["callers"] >= max(beside.values()) else "providers"
 
 
-async def stalls(lab: Lab, bot: Bot) -> dict[str, Any]:
-    """How long one live call's event loop does not answer when others start beside it.
-
-    The live call's caller is a process of its own, which goes before all others where that may be
-    (`caller_realtime`): a pong that waited for it would be taken for one that came late. Pings that
-    were under way when a core of the machine stood still say nothing of the bot: `each` is without
-    them (`left_out` of all), `each_with_pauses` with them. The same where nobody could look.
-    """
-    async with watching() as pauses, open_callers() as live:
-        realtime = let_go_first(live.pid)
-        starting, quiet, pings = await _starts(lab, live, bot)
-    usual = statistics.median(trip for _, trip in pings)
-    late = [
-        (sent, trip - usual, pauses.any_within(sent - AFTER_PAUSE, sent + trip))
-        for sent, trip in pings
-    ]
-    of_starts = [[one for one in late if begin <= one[0] <= end] for begin, end in starting]
-    of_quiet = [[one for one in late if begin <= one[0] <= end] for begin, end in quiet]
-    left_out = [paused for some in of_starts for _, _, paused in some]
-    return {
-        **_stretches(of_starts),
-        "left_out": round(sum(left_out) / len(left_out), 3),
-        "without_starts": _stretches(of_quiet),
-        "pauses_seen": pauses.seen is not None,
-        "caller_realtime": realtime,
-    }
-
-
-_Late = list[tuple[float, float, bool]]  # pings: sent, by how much late, while the machine paused
-
-
-def _stretches(stretches: Sequence[_Late]) -> dict[str, Any]:
-    """The latest ping of each."""
-    each = [max((by for _, by, paused in some if not paused), default=0.0) for some in stretches]
-    with_pauses = [max(by for _, by, _ in some) for some in stretches]
-    return {
-        "worst": round(1000 * max(each), 2),
-        "p50": round(1000 * statistics.median(each), 2),
-        "each": [round(1000 * one, 2) for one in each],
-        "each_with_pauses": [round(1000 * one, 2) for one in with_pauses],
-    }
-
-
-_Times = list[tuple[float, float]]
-
-
-async def _starts(lab: Lab, live: Callers, bot: Bot) -> tuple[_Times, _Times, _Times]:
-    """From when to when each call started, none did, and the pings of the live one (sent, trip)."""
-    (first,) = await bot.lines(1)
-    seconds = (7.0 + QUIET_SECONDS) * STARTS + 8
-    probing = asyncio.create_task(
-        live.run(Job(urls=[first], first_call=900, seconds=seconds, probe=0.005))
-    )
-    await asyncio.sleep(6)
-    starting, quiet = [], []
-    for number in range(STARTS):
-        begin = time.monotonic()
-        urls = await bot.lines(1)
-        result = await lab.run(Job(urls=urls, first_call=901 + number, brief=True))
-        starting.append((begin, (result["calls"][0]["first_audio"] or begin) + 0.3))
-        await asyncio.sleep(1)
-        quiet.append((time.monotonic(), time.monotonic() + QUIET_SECONDS))
-        await asyncio.sleep(QUIET_SECONDS)
-    return starting, quiet, [(sent, trip) for sent, trip in (await probing)["pings"]]
-
-
 async def growth(lab: Lab, bot: Bot) -> dict[str, Any]:
     """Memory over many short calls, 50 at a time, after the first tenth has warmed it up."""
     held: list[tuple[int, float]] = []
@@ -352,7 +283,7 @@ async def measure(lab: Lab, bot: Bot) -> dict[str, Any]:
     """Every figure of one bot."""
     rounds, good, failed = await capacity(lab, bot)
     one, full = rounds[1], rounds[good]
-    stall = await stalls(lab, bot)
+    stall = await stalls(lab, bot, STARTS)
     added = (full.rss_mb - one.rss_mb) / max(1, good - 1)
     return {
         "calls_per_core": good,
